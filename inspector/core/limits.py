@@ -1,0 +1,13 @@
+"""Every limit, by name, with its reason. A limit that is reached is shown where it cuts."""
+
+from __future__ import annotations
+
+MAX_LAYERS = 32  # layers in one packet: real stacks of tunnels stay below 12; a hostile one nests for ever
+MAX_FIELDS_IN_LAYER = 20_000  # a screen cannot show more, and a hostile packet can ask for millions
+MAX_HEAD = 256 * 1024  # an HTTP head: servers refuse more than 8 to 128 KiB
+MAX_BODY_DECODED = 16 * 1024 * 1024  # of a body, decoded for looking at it
+MAX_INFLATE_RATIO = 1100  # deflate cannot exceed 1032:1; more means several layers or a bomb
+MAX_DATAGRAM = 65_535 + 60  # a reassembled IP datagram (RFC 791: total length is 16 bits)
+MAX_OPEN_DATAGRAMS = 1024  # fragmented datagrams waiting for their rest
+MAX_NESTING = 64  # JSON, DER, multipart inside one another
+MAX_REASSEMBLY = 64 * 1024 * 1024  # bytes that one direction holds while it waits for a missing segment
