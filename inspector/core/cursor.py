@@ -30,7 +30,8 @@ class Context:
 
     packet: the packet that is dissected (for a PDU, the one that completes it); source, destination: the
     addresses of the network layer around it, for pseudo-headers; cut: bytes of the packet that were on
-    the wire and not captured; quoted: inside an ICMP error; fragment: the payload is but a piece of a datagram;
+    the wire and not captured; quoted: inside an ICMP error; fragment: set by the network layer where the payload is
+    but a piece of a datagram: the datagram's key;
     info: what the stream parser remembered for this PDU; ports: those of the transport around it.
     """
 
@@ -44,7 +45,14 @@ class Context:
         self.ports = (0, 0)
         self.cut = 0
         self.quoted = False
-        self.fragment = False
+        self.fragment: Any = None
+
+    def copy(self) -> Context:
+        """For the next layer, which changes its own copy."""
+        other = Context(self.packet, self.info)
+        other.source, other.destination, other.ports = self.source, self.destination, self.ports
+        other.cut, other.quoted, other.fragment = self.cut, self.quoted, self.fragment
+        return other
 
 
 Part = tuple[str | None, int] | tuple[str | None, int, Sequence[tuple[str | None, int]]]
@@ -57,7 +65,20 @@ class Cursor:
     returns the value. A read past the end raises `Truncated`; what was read until then stays.
     """
 
-    __slots__ = ("_data", "_origin", "_out", "_stack", "buffer", "buffers", "catalog", "context", "layer", "pos", "start", "stop")
+    __slots__ = (
+        "_data",
+        "_origin",
+        "_out",
+        "_stack",
+        "buffer",
+        "buffers",
+        "catalog",
+        "context",
+        "layer",
+        "pos",
+        "start",
+        "stop",
+    )
 
     def __init__(
         self,
@@ -129,7 +150,8 @@ class Cursor:
     def sint(self, name: str, size: int, *, little: bool = False, text: str | None = None) -> int:
         """A signed integer of `size` bytes."""
         at = self._take(size)
-        value = int.from_bytes(self._data[at - self._origin : self.pos - self._origin], "little" if little else "big", signed=True)
+        raw = self._data[at - self._origin : self.pos - self._origin]
+        value = int.from_bytes(raw, "little" if little else "big", signed=True)
         self._put(Field(self.catalog[name], value, Span(self.buffer, at, self.pos), text))
         return value
 

@@ -27,7 +27,8 @@ class Span(NamedTuple):
 class Origin(NamedTuple):
     """Bytes `start` to `stop` of a buffer came from `source`, a range of another buffer.
 
-    copied: byte i of the range is byte i of the source (possibly masked); otherwise the range came out of the source as a whole.
+    copied: byte i of the range is byte i of the source (possibly masked); otherwise the range came out of the source
+    as a whole.
     """
 
     start: int

@@ -225,7 +225,7 @@ class Reader:
         return self._bytes(self.pos, min(self.pos + size, stop))
 
     def read(self, size: int) -> Steps[bytes]:
-        """The next `size` bytes. Raises `Ended` or `Gap` where they do not all come; the position is then unchanged or behind the gap."""
+        """The next `size` bytes. Raises `Ended` (the position is unchanged) or `Gap` (it is behind the gap)."""
         while True:
             clear = self._clear()
             if clear - self.pos >= size:

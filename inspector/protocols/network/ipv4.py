@@ -1,0 +1,119 @@
+"""IPv4 (RFC 791), with the differentiated services field of RFC 2474 and ECN of RFC 3168.
+
+Not here: putting fragments together (dissection).
+"""
+
+from __future__ import annotations
+
+from inspector.core.checksum import ones_complement_sum
+from inspector.core.cursor import Cursor
+from inspector.core.field import Base, FieldSpec, Kind, catalog, cell, flag, heading, ipv4, octets, u8, u16, uint
+from inspector.core.layer import Severity
+from inspector.core.protocol import Protocol
+from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
+
+DSCP = {0: "CS0", 8: "CS1", 10: "AF11", 12: "AF12", 14: "AF13", 16: "CS2", 18: "AF21", 20: "AF22", 22: "AF23", 24: "CS3",
+        26: "AF31", 28: "AF32", 30: "AF33", 32: "CS4", 34: "AF41", 36: "AF42", 38: "AF43", 40: "CS5", 44: "VOICE-ADMIT",
+        46: "EF", 48: "CS6", 56: "CS7"}  # fmt: skip
+ECN = {0: "Not-ECT", 1: "ECT(1)", 2: "ECT(0)", 3: "CE"}
+OPTIONS = {0: "End of options", 1: "No operation", 7: "Record route", 68: "Timestamp", 130: "Security", 131: "Loose source route",
+           137: "Strict source route", 148: "Router alert"}  # fmt: skip
+
+FIELDS = catalog(
+    uint("ip.version", "Version", 4),
+    FieldSpec("ip.hdr_len", Kind.UINT, "Header length", 4, scale=4, unit="bytes"),
+    u8("ip.dsfield", "Differentiated services", Base.HEX),
+    uint("ip.dsfield.dscp", "DSCP", 6, values=DSCP),
+    uint("ip.dsfield.ecn", "ECN", 2, values=ECN),
+    u16("ip.len", "Total length"),
+    u16("ip.id", "Identification", Base.HEX),
+    uint("ip.flags", "Flags", 3, Base.HEX),
+    flag("ip.flags.rb", "Reserved bit"),
+    flag("ip.flags.df", "Don't fragment"),
+    flag("ip.flags.mf", "More fragments"),
+    FieldSpec("ip.frag_offset", Kind.UINT, "Fragment offset", 13, scale=8),
+    u8("ip.ttl", "Time to live"),
+    u8("ip.proto", "Protocol", values=IP_PROTOCOLS),
+    u16("ip.checksum", "Header checksum", Base.HEX),
+    ipv4("ip.src", "Source"),
+    ipv4("ip.dst", "Destination"),
+    heading("ip.options", "Options"),
+    u8("ip.opt.type", "Option", values=OPTIONS),
+    u8("ip.opt.len", "Option length"),
+    octets("ip.opt.data", "Option data"),
+)
+
+
+def dissect(c: Cursor) -> None:
+    start = c.start
+    version, header = c.bits(1, ("ip.version", 4), ("ip.hdr_len", 4))
+    if version != 4:
+        c.issue("version", f"the version says {version}, not 4", Severity.ERROR)
+    if header < 20:
+        c.issue("header-length", f"a header of {header} bytes is shorter than 20 (RFC 791, 3.1)", Severity.ERROR)
+    c.flags("ip.dsfield", 1, ("ip.dsfield.dscp", 6), ("ip.dsfield.ecn", 2))
+    total = c.uint("ip.len", 2)
+    identification = c.uint("ip.id", 2)
+    _, offset = c.bits(2, ("ip.flags", 3, (("ip.flags.rb", 1), ("ip.flags.df", 1), ("ip.flags.mf", 1))), ("ip.frag_offset", 13))
+    more = bool(c.slice(start + 6, start + 7)[0] & 0x20)
+    c.uint("ip.ttl", 1)
+    protocol = c.uint("ip.proto", 1)
+    checksum = c.uint("ip.checksum", 2)
+    checksum_field = c.layer.fields[-1]
+    source, destination = c.octets("ip.src", 4), c.octets("ip.dst", 4)
+    c.context.source, c.context.destination = source, destination
+    c.layer.summary = f"{cell(c.spec('ip.src'), source)} → {cell(c.spec('ip.dst'), destination)}"
+    if header < 20:
+        return
+    if header > 20:
+        with c.within(header - 20), c.group("ip.options"):
+            _options(c)
+    if not c.context.quoted and checksum and ones_complement_sum(c.slice(start, start + header)) != 0xFFFF:
+        text = "the header checksum does not match its header (RFC 791, 3.1)"
+        c.issue("checksum", text, Severity.ERROR, checksum_field.span)
+    if total == 0 and c.remaining:  # left to the network card, which cuts one big packet into many
+        c.issue("offloaded", "a total length of 0: captured before the network card cut this packet up", Severity.NOTE)
+        size = c.remaining
+    elif total < header:
+        c.issue("length", f"a total length of {total} is shorter than the header", Severity.ERROR)
+        return
+    else:
+        size = total - header
+        if size > c.remaining and not c.context.cut and not c.context.quoted:
+            c.issue("length", f"the header promises {size - c.remaining:,} bytes more than there are", Severity.ERROR)
+    short = max(size - c.remaining, 0)
+    if short != c.context.cut:
+        c.context.cut = short
+    if more or offset:
+        c.context.fragment = (source, destination, protocol, identification, offset, more)
+        c.layer.summary += f", fragment at {offset:,}" + (" with more to come" if more else ", the last")
+    table = "ip.proto"
+    c.payload(table, protocol, size, f"the header's protocol field says {IP_PROTOCOLS.get(protocol, 'number')} ({protocol})")
+
+
+def _options(c: Cursor) -> None:
+    while c.remaining:
+        kind = c.uint("ip.opt.type", 1)
+        if kind == 0:
+            if c.remaining:
+                c.octets("ip.opt.data", c.remaining)
+            return
+        if kind == 1:
+            continue
+        length = c.uint("ip.opt.len", 1)
+        if length < 2:
+            c.issue("option-length", f"an option of {length} bytes cannot hold its own type and length", Severity.ERROR)
+            return
+        if length > 2:
+            c.octets("ip.opt.data", length - 2)
+
+
+PROTOCOL = Protocol(
+    "ip",
+    "IPv4",
+    3,
+    FIELDS,
+    dissect,
+    keys={"ethertype": [0x0800], "ip.proto": [4], "link": [228], "ip.version": [4]},
+    reference="RFC 791",
+)

@@ -1,0 +1,170 @@
+"""TCP segments (RFC 9293), one layer a segment, with the options of the IANA registry.
+
+Not here: streams, relative numbers and analysis (streams).
+"""
+
+from __future__ import annotations
+
+from inspector.core.cursor import Cursor
+from inspector.core.field import Base, FieldSpec, Kind, catalog, flag, heading, octets, u8, u16, u32, uint
+from inspector.core.layer import Severity
+from inspector.core.protocol import Protocol
+from inspector.protocols.transport.ports import verify
+
+OPTIONS = {
+    0: "End of options", 1: "No operation", 2: "Maximum segment size", 3: "Window scale", 4: "SACK permitted", 5: "SACK",
+    6: "Echo", 7: "Echo reply", 8: "Timestamps", 9: "Partial order connection permitted", 10: "Partial order service profile",
+    11: "CC", 12: "CC.NEW", 13: "CC.ECHO", 14: "Alternate checksum request", 15: "Alternate checksum data", 18: "Trailer checksum",
+    19: "MD5 signature", 20: "SCPS capabilities", 21: "Selective negative acknowledgements", 22: "Record boundaries",
+    23: "Corruption experienced", 24: "SNAP", 26: "Compression filter", 27: "Quick-Start response", 28: "User timeout",
+    29: "Authentication (TCP-AO)", 30: "Multipath TCP", 34: "Fast Open cookie", 69: "Encryption negotiation (TCP-ENO)",
+    172: "Accurate ECN order 0", 174: "Accurate ECN order 1", 253: "Experiment 1", 254: "Experiment 2",
+}  # fmt: skip
+FLAGS = (("ACK", 0x10), ("SYN", 0x02), ("FIN", 0x01), ("RST", 0x04), ("PSH", 0x08), ("URG", 0x20), ("ECE", 0x40), ("CWR", 0x80), ("AE", 0x100))  # fmt: skip
+END, NOP, MSS, SCALE, SACK_PERMITTED, SACK, TIMESTAMPS, FAST_OPEN = 0, 1, 2, 3, 4, 5, 8, 34
+MAX_SCALE = 14  # RFC 7323, 2.3
+
+FIELDS = catalog(
+    u16("tcp.srcport", "Source port"),
+    u16("tcp.dstport", "Destination port"),
+    u32("tcp.stream", "Stream number"),
+    u32("tcp.len", "Payload length"),
+    u32("tcp.seq", "Sequence number (relative)"),
+    u32("tcp.seq_raw", "Sequence number"),
+    u32("tcp.ack", "Acknowledgement number (relative)"),
+    u32("tcp.ack_raw", "Acknowledgement number"),
+    FieldSpec("tcp.hdr_len", Kind.UINT, "Header length", 4, scale=4, unit="bytes"),
+    uint("tcp.flags", "Flags", 12, Base.HEX),
+    uint("tcp.flags.res", "Reserved", 3),
+    flag("tcp.flags.ae", "AE: accurate ECN"),
+    flag("tcp.flags.cwr", "CWR: congestion window reduced"),
+    flag("tcp.flags.ece", "ECE: ECN echo"),
+    flag("tcp.flags.urg", "URG: urgent pointer is valid"),
+    flag("tcp.flags.ack", "ACK: acknowledgement number is valid"),
+    flag("tcp.flags.push", "PSH: hand over now"),
+    flag("tcp.flags.reset", "RST: reset"),
+    flag("tcp.flags.syn", "SYN: synchronise sequence numbers"),
+    flag("tcp.flags.fin", "FIN: no more data from the sender"),
+    u16("tcp.window_size_value", "Window"),
+    u32("tcp.window_size", "Window, scaled"),
+    u16("tcp.checksum", "Checksum", Base.HEX),
+    u16("tcp.urgent_pointer", "Urgent pointer"),
+    heading("tcp.options", "Options"),
+    heading("tcp.option", "Option"),
+    u8("tcp.option_kind", "Kind", values=OPTIONS),
+    u8("tcp.option_len", "Length"),
+    u16("tcp.options.mss_val", "Maximum segment size"),
+    u8("tcp.options.wscale.shift", "Shift count"),
+    u32("tcp.options.sack_le", "Left edge"),
+    u32("tcp.options.sack_re", "Right edge"),
+    u32("tcp.options.timestamp.tsval", "Timestamp value"),
+    u32("tcp.options.timestamp.tsecr", "Timestamp echo reply"),
+    octets("tcp.options.tfo.cookie", "Fast Open cookie"),
+    octets("tcp.option_data", "Data"),
+)
+
+
+def flag_words(flags: int) -> str:
+    """`SYN ACK`, the flags that are set, the telling ones first."""
+    order = ("SYN", "FIN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+    names = {name for name, bit in FLAGS if flags & bit}
+    return " ".join(name for name in order if name in names)
+
+
+def dissect(c: Cursor) -> None:
+    total = c.remaining
+    source = c.uint("tcp.srcport", 2)
+    destination = c.uint("tcp.dstport", 2)
+    c.context.ports = (source, destination)
+    c.layer.summary = f"{source} → {destination}"
+    sequence = c.uint("tcp.seq_raw", 4)
+    acknowledgement = c.uint("tcp.ack_raw", 4)
+    header, flags = c.bits(
+        2,
+        ("tcp.hdr_len", 4),
+        (
+            "tcp.flags",
+            12,
+            (
+                ("tcp.flags.res", 3),
+                ("tcp.flags.ae", 1),
+                ("tcp.flags.cwr", 1),
+                ("tcp.flags.ece", 1),
+                ("tcp.flags.urg", 1),
+                ("tcp.flags.ack", 1),
+                ("tcp.flags.push", 1),
+                ("tcp.flags.reset", 1),
+                ("tcp.flags.syn", 1),
+                ("tcp.flags.fin", 1),
+            ),
+        ),
+    )
+    c.layer.fields[-1].text = f"{flag_words(flags) or 'none'} (0x{flags:03x})"
+    c.uint("tcp.window_size_value", 2)
+    c.uint("tcp.checksum", 2)
+    checksum = c.layer.fields[-1]
+    urgent = c.uint("tcp.urgent_pointer", 2)
+    if header < 20:
+        c.issue("header-length", f"a header of {header} bytes is shorter than 20 (RFC 9293, 3.1)", Severity.ERROR)
+        return
+    if urgent and not flags & 0x20:
+        c.issue("urgent", "an urgent pointer without the URG flag means nothing (RFC 9293, 3.1)", Severity.NOTE)
+    if not flags & 0x10 and acknowledgement:
+        text = "an acknowledgement number without the ACK flag means nothing (RFC 9293, 3.1)"
+        c.issue("acknowledgement", text, Severity.NOTE, c.span(c.start + 8, c.start + 12))
+    verify(c, 6, total + c.context.cut, checksum, "RFC 9293, 3.1")
+    if header > 20:
+        with c.within(header - 20), c.group("tcp.options"):
+            _options(c)
+    size = c.remaining + c.context.cut
+    c.generated("tcp.len", size, c.span(c.pos, c.stop))
+    c.layer.summary = f"{source} → {destination}  {flag_words(flags)}  seq {sequence}  len {size:,}"
+    c.payload("tcp.stream", (source, destination))
+
+
+def _options(c: Cursor) -> None:
+    while c.remaining:
+        kind = c.peek(1)[0]
+        with c.group("tcp.option", text=OPTIONS.get(kind, f"kind {kind}")) as option:
+            c.uint("tcp.option_kind", 1)
+            if kind == NOP:
+                continue
+            if kind == END:
+                if c.remaining:
+                    c.octets("tcp.option_data", c.remaining)
+                return
+            length = c.uint("tcp.option_len", 1)
+            if length < 2:
+                c.issue("option-length", f"an option of {length} bytes cannot hold its own kind and length", Severity.ERROR)
+                return
+            with c.within(length - 2):
+                text = _option(c, kind, length)
+                if text:
+                    option.text = f"{OPTIONS[kind]}: {text}"
+                if c.remaining:
+                    c.octets("tcp.option_data", c.remaining)
+
+
+def _option(c: Cursor, kind: int, length: int) -> str:
+    if kind == MSS and length == 4:
+        return f"{c.uint('tcp.options.mss_val', 2):,} bytes"
+    if kind == SCALE and length == 3:
+        shift = c.uint("tcp.options.wscale.shift", 1)
+        if shift > MAX_SCALE:
+            c.issue("window-scale", f"a shift of {shift} is more than {MAX_SCALE} (RFC 7323, 2.3)")
+        return f"shift {shift} (windows × {1 << shift:,})" if shift <= MAX_SCALE else f"shift {shift}"
+    if kind == TIMESTAMPS and length == 10:
+        value, echo = c.uint("tcp.options.timestamp.tsval", 4), c.uint("tcp.options.timestamp.tsecr", 4)
+        return f"value {value}, echo {echo}"
+    if kind == SACK and length >= 10 and (length - 2) % 8 == 0:
+        edges = []
+        while c.remaining:
+            left, right = c.uint("tcp.options.sack_le", 4), c.uint("tcp.options.sack_re", 4)
+            edges.append(f"{left}–{right}")
+        return ", ".join(edges)
+    if kind == FAST_OPEN and c.remaining:
+        return c.octets("tcp.options.tfo.cookie", c.remaining).hex()
+    return ""
+
+
+PROTOCOL = Protocol("tcp", "TCP", 4, FIELDS, dissect, keys={"ip.proto": [6]}, reference="RFC 9293")
