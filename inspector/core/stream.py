@@ -133,6 +133,7 @@ class Reader:
         self.ended = False
         self.end_packet = 0
         self.reset = False
+        self.owner: object = None  # the node that reads here now
         self._until = array("q")  # arrived up to here …
         self._packets = array("q")  # … with this packet
         self._gaps: list[tuple[int, int]] = []

@@ -1,0 +1,58 @@
+"""Fragmented IP datagrams (RFC 791, 3.2; RFC 8200, 4.5): which packet completes which, and from which frames.
+
+Filled in packet order by one pass over the fragments of a capture; what it answers does not depend on what is viewed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inspector.core.limits import MAX_DATAGRAM, MAX_OPEN_DATAGRAMS
+from inspector.core.span import Origin, Span
+from inspector.dissection.engine import Datagram
+
+
+class Fragments:
+    """Collects fragments and gives the whole datagram to the packet that completes it. The first copy of a byte wins."""
+
+    def __init__(self) -> None:
+        self._open: dict[Any, list[tuple[int, Span, bytes, bool]]] = {}
+        self._whole: dict[int, Datagram] = {}
+
+    def add(self, packet: int, key: Any, span: Span, data: bytes) -> None:
+        """A fragment's payload; key: (source, destination, protocol, identification, offset, more)."""
+        *name, offset, more = key
+        at = tuple(name)
+        if at not in self._open and len(self._open) >= MAX_OPEN_DATAGRAMS:
+            self._open.pop(next(iter(self._open)))
+        if offset + len(data) > MAX_DATAGRAM:
+            return
+        pieces = self._open.setdefault(at, [])
+        pieces.append((offset, span, data, more))
+        whole = _join(pieces)
+        if whole is not None:
+            self._whole[packet] = whole
+            del self._open[at]
+
+    def whole(self, packet: int, key: Any) -> Datagram | None:
+        """The datagram that `packet` completes."""
+        return self._whole.get(packet)
+
+
+def _join(pieces: list[tuple[int, Span, bytes, bool]]) -> Datagram | None:
+    ends = [offset + len(data) for offset, _, data, more in pieces if not more]
+    if not ends:
+        return None
+    end, at = ends[0], 0
+    parts: list[bytes] = []
+    origins: list[Origin] = []
+    for offset, span, data, _ in sorted(pieces, key=lambda piece: piece[0]):
+        if offset > at:
+            return None
+        new = data[at - offset : end - offset]
+        if new:
+            source = Span(span.buffer, span.start + at - offset, span.start + at - offset + len(new))
+            origins.append(Origin(at, at + len(new), source))
+            parts.append(new)
+            at += len(new)
+    return (b"".join(parts), origins) if at >= end else None

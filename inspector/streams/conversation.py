@@ -1,0 +1,112 @@
+"""One TCP conversation of a capture: its segments in packet order, through reassembly, into the tree of streams."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from inspector.core.span import Span
+from inspector.core.stream import Pdu, Reader
+from inspector.dissection.registry import Registry
+from inspector.streams.tcp import ACK, RST, SYN, Direction, TcpBuffer
+from inspector.streams.tree import Tree, TreeNode
+
+
+class SegmentRow(NamedTuple):
+    """What the index knows of a segment; `length` bytes of payload were on the wire, `have` of them are in the capture."""
+
+    packet: int
+    direction: int
+    sequence: int
+    acknowledgement: int
+    flags: int
+    length: int
+    have: int
+
+
+class Conversation:
+    """A TCP conversation: what each direction said, and the units (PDUs) found in it.
+
+    id: the flow's number in the index; ports: those of direction 0's sender and receiver.
+    """
+
+    def __init__(
+        self, id: int, ports: tuple[int, int], payload: Callable[[int], Span], registry: Registry, strict: bool = False
+    ) -> None:
+        self.id = id
+        self.tree = Tree(registry, id, ports, strict)
+        self.directions: list[Direction] = []
+        for direction in (0, 1):
+            buffer = TcpBuffer(f"tcp:{id}.{direction}", payload)
+            self.directions.append(Direction(buffer, Reader(buffer, direction)))
+        self.ranges: dict[int, tuple[int, int, int]] = {}  # packet → (direction, start, stop) in the stream
+        self._root: TreeNode | None = None
+        self._last = 0
+        self._starts: dict[str, list[int]] = {}
+
+    def feed(self, rows: Iterable[SegmentRow]) -> None:
+        """More segments, in packet order."""
+        for row in rows:
+            self._feed(row)
+            if self._root is not None:
+                self.tree.run()
+
+    def _feed(self, row: SegmentRow) -> None:
+        own, peer = self.directions[row.direction], self.directions[1 - row.direction]
+        self._last = row.packet
+        if row.flags & SYN and own.isn is None:
+            self.tree.client = 1 - row.direction if row.flags & ACK else row.direction
+        if row.flags & RST:
+            if own.isn is not None and row.length == 0:
+                own.reset(row.packet)
+            peer.reset(row.packet)
+            self._wake(own)
+            self._wake(peer)
+            return
+        start, stop = own.segment(row.sequence, row.flags, row.length, row.have, row.packet)
+        if row.length:
+            self.ranges[row.packet] = (row.direction, start, stop)
+        if row.flags & ACK:
+            peer.acknowledge(row.acknowledgement, row.packet)
+        if self._root is None:
+            self._root = self.tree.root([d.reader for d in self.directions])
+        self._wake(own)
+        self._wake(peer)
+
+    def _wake(self, direction: Direction) -> None:
+        owner = direction.reader.owner
+        if isinstance(owner, TreeNode):
+            self.tree.wake(owner)
+
+    def finish(self) -> None:
+        """The capture has no more of this conversation."""
+        if self._root is None:
+            return
+        for direction in self.directions:
+            direction.flush(self._last)
+            direction.reader.finish(self._last)
+        self.tree.finish()
+        for pdus in self.tree.by_buffer.values():
+            pdus.sort(key=lambda pdu: pdu.span.start)
+
+    @property
+    def recognised(self) -> bool:
+        """A stream parser was found for it."""
+        return self._root is not None and self._root.successor is not None
+
+    def pdus(self, packet: int) -> list[Pdu]:
+        """The PDUs that complete with this packet, outermost first."""
+        return self.tree.pdus.get(packet, [])
+
+    def part_of(self, packet: int) -> list[Pdu]:
+        """The PDUs of the TCP stream that this packet carries a piece of and that complete with a later one."""
+        found = self.ranges.get(packet)
+        if found is None:
+            return []
+        direction, start, stop = found
+        buffer = self.directions[direction].buffer
+        pdus = self.tree.by_buffer.get(buffer.id, [])
+        starts = self._starts.setdefault(buffer.id, [pdu.span.start for pdu in pdus])
+        low, high = bisect_right(starts, start) - 1, bisect_left(starts, stop)
+        return [pdu for pdu in pdus[max(low, 0) : high] if pdu.span.stop > start and pdu.packet > packet]

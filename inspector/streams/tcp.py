@@ -1,0 +1,218 @@
+"""TCP reassembly: the segments of one direction, in the order of the capture, become one stream of bytes.
+
+Out-of-order segments wait; where copies overlap the first one wins; what the peer has acknowledged and the
+capture never shows is a gap (the approach of Zeek). RFC 9293, 3.4 and 3.10.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from inspector.core.span import Buffer, Origin, Span
+from inspector.core.stream import Reader
+
+MAX_HELD = 65_536  # segments that wait for a missing one: more than any window of 1-byte segments in practice
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+_HALF = 1 << 31
+
+
+class Segment(NamedTuple):
+    """Bytes of one segment: `offset` in the stream, where they lie in packet `packet`; only `have` of them were captured."""
+
+    offset: int
+    length: int
+    packet: int
+    skip: int
+    have: int
+
+
+class TcpBuffer(Buffer):
+    """One direction of a TCP conversation: columns of segments; the bytes are read from the packets when asked for.
+
+    payload: gives the span of a packet's TCP payload.
+    """
+
+    __slots__ = ("_have", "_packets", "_payload", "_size", "_skips", "_starts")
+
+    def __init__(self, id: str, payload: Callable[[int], Span]) -> None:
+        super().__init__(id, "TCP stream")
+        self._payload = payload
+        self._starts = array("q")
+        self._have = array("q")
+        self._packets = array("q")
+        self._skips = array("q")
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def append(self, offset: int, length: int, have: int, packet: int, skip: int) -> None:
+        """Bytes `offset` to `offset + length`; the first `have` of them stand `skip` bytes into the packet's payload."""
+        if have > 0:
+            self._starts.append(offset)
+            self._have.append(have)
+            self._packets.append(packet)
+            self._skips.append(skip)
+        self._size = max(self._size, offset + length)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+        for at in range(max(bisect_right(self._starts, start) - 1, 0), len(self._starts)):
+            begin = self._starts[at]
+            if begin >= stop:
+                return
+            end = begin + self._have[at]
+            if end > start:
+                yield begin, end, self._packets[at], self._skips[at]
+
+    def read(self, start: int, stop: int) -> bytes:
+        stop = min(stop, self._size)
+        if stop <= start:
+            return b""
+        parts: list[bytes] = []
+        at = start
+        for begin, end, packet, skip in self._pieces(start, stop):
+            low, high = max(begin, at), min(end, stop)
+            if low > at:
+                parts.append(bytes(low - at))
+            source = self._payload(packet)
+            base = source.start + skip - begin
+            parts.append(source.buffer.read(base + low, base + high))
+            at = high
+        if at < stop:
+            parts.append(bytes(stop - at))
+        return b"".join(parts)
+
+    def origins(self, start: int, stop: int) -> Iterator[Origin]:
+        for begin, end, packet, skip in self._pieces(start, stop):
+            source = self._payload(packet)
+            base = source.start + skip
+            yield Origin(begin, end, Span(source.buffer, base, base + end - begin))
+
+    def segments(self, start: int, stop: int) -> list[tuple[int, int, int]]:
+        """(start, stop, packet) of the segments that carried a range."""
+        return [(begin, end, packet) for begin, end, packet, _ in self._pieces(start, stop)]
+
+
+class Direction:
+    """One direction's reassembly: fed with segments and acknowledgements in packet order."""
+
+    def __init__(self, buffer: TcpBuffer, reader: Reader) -> None:
+        self.buffer = buffer
+        self.reader = reader
+        self.isn: int | None = None  # sequence number of stream offset 0
+        self.midstream = False
+        self.acknowledged = 0
+        self.end: int | None = None  # stream offset of the FIN
+        self.conflicts: list[int] = []  # packets whose bytes differ from an earlier copy
+        self._held: list[Segment] = []
+        self._ranges: dict[int, tuple[int, int]] = {}
+
+    @property
+    def next(self) -> int:
+        """The stream offset that is expected next."""
+        return self.reader.arrived
+
+    def offset(self, sequence: int) -> int:
+        """The stream offset of a sequence number, near the expected one."""
+        assert self.isn is not None
+        delta = (sequence - self.isn - self.next) & 0xFFFFFFFF
+        return self.next + (delta - (1 << 32) if delta >= _HALF else delta)
+
+    def segment(self, sequence: int, flags: int, length: int, have: int, packet: int) -> tuple[int, int]:
+        """A segment; returns the range of the stream that its payload fills (whether or not it is new)."""
+        if flags & SYN:
+            sequence = (sequence + 1) & 0xFFFFFFFF
+            if self.isn is None:
+                self.isn = sequence
+        if self.isn is None:
+            self.isn = sequence
+            self.midstream = True
+        offset = self.offset(sequence)
+        if flags & FIN and self.end is None:
+            self.end = offset + length
+        if length:
+            self._add(Segment(offset, length, packet, 0, min(have, length)))
+        if self.end is not None and self.next >= self.end:
+            self.reader.finish(packet)
+        return offset, offset + length
+
+    def acknowledge(self, number: int, packet: int) -> None:
+        """The peer has received everything before `number`."""
+        if self.isn is None:
+            return
+        offset = self.offset(number)
+        if offset - self.next > _HALF // 2:
+            return
+        self.acknowledged = max(self.acknowledged, offset)
+        if self._held and self.acknowledged >= self._held[0].offset > self.next:
+            self._gap(self._held[0].offset, packet)
+            self._release(packet)
+
+    def reset(self, packet: int) -> None:
+        """The connection was reset: nothing that is missing will come."""
+        self.flush(packet)
+        self.reader.finish(packet, reset=True)
+
+    def flush(self, packet: int) -> None:
+        """Nothing more comes: what waits for missing bytes is released behind gaps."""
+        while self._held:
+            self._gap(self._held[0].offset, packet)
+            self._release(packet)
+
+    def _add(self, new: Segment) -> None:
+        if new.offset > self.next:
+            if self.acknowledged >= new.offset and not self._held:
+                self._gap(new.offset, new.packet)
+            else:
+                if len(self._held) >= MAX_HELD:
+                    self._gap(self._held[0].offset, new.packet)
+                    self._release(new.packet)
+                insort(self._held, new)
+                return
+        self._deliver(new, new.packet)
+        self._release(new.packet)
+
+    def _deliver(self, new: Segment, packet: int) -> None:
+        old = self.next - new.offset
+        if old > 0:
+            self._compare(new, min(old, new.length))
+        if old >= new.length:
+            return
+        length, have = new.length - max(old, 0), new.have - max(old, 0)
+        self.buffer.append(self.next, length, have, new.packet, new.skip + max(old, 0))
+        if have >= length:
+            self.reader.push(self.next + length, packet)
+        else:
+            if have > 0:
+                self.reader.push(self.next + have, packet)
+            self.reader.push_gap(length - max(have, 0), packet)
+
+    def _release(self, packet: int) -> None:
+        while self._held and self._held[0].offset <= self.next:
+            self._deliver(self._held.pop(0), packet)
+        if self.end is not None and self.next >= self.end:
+            self.reader.finish(packet)
+
+    def _gap(self, until: int, packet: int) -> None:
+        if until > self.next:
+            size = until - self.next
+            self.buffer.append(self.next, size, 0, 0, 0)
+            self.reader.push_gap(size, packet)
+
+    def _compare(self, new: Segment, size: int) -> None:
+        """Notes a copy whose bytes differ from the first one (RFC 9293 leaves the choice to the receiver)."""
+        start = max(new.offset, 0)
+        size = min(size - (start - new.offset), new.have - (start - new.offset))
+        if size <= 1:  # a keep-alive may carry one byte of garbage (RFC 9293, 3.8.4)
+            return
+        pieces = self.buffer.segments(start, start + size)
+        if sum(min(stop, start + size) - max(begin, start) for begin, stop, _ in pieces) < size:
+            return
+        source = self.buffer._payload(new.packet)
+        base = source.start + new.skip + start - new.offset
+        if source.buffer.read(base, base + size) != self.buffer.read(start, start + size):
+            self.conflicts.append(new.packet)

@@ -1,0 +1,295 @@
+"""The tree of nested streams: TCP → TLS → HTTP → body → gzip → SSE. Every node is the same thing."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from inspector.core.protocol import Sniff
+from inspector.core.span import Span
+from inspector.core.stream import Ended, Gap, Pdu, Reader, Steps, StreamBuffer, StreamParser, TooLong
+from inspector.dissection.engine import PREFIX
+from inspector.dissection.registry import Choice, Registry
+
+MAX_NODES = 100_000  # child streams in one conversation
+
+
+class Tree:
+    """The tree over one conversation: holds the PDUs that its nodes yield, and runs the nodes that have news."""
+
+    def __init__(self, registry: Registry, conversation: int, ports: tuple[int, int], strict: bool) -> None:
+        self.registry = registry
+        self.conversation = conversation
+        self.ports = ports
+        self.strict = strict
+        self.client = 0
+        self.over = False
+        self.pdus: dict[int, list[Pdu]] = {}  # by the packet that completes them
+        self.by_buffer: dict[str, list[Pdu]] = {}
+        self.nodes: list[TreeNode] = []
+        self.failures: list[tuple[int, str]] = []  # (packet, text): bugs in parsers, shown as internal-error
+        self._news: deque[TreeNode] = deque()
+
+    def root(self, readers: list[Reader]) -> TreeNode:
+        """The node over the conversation's own two directions; it finds out which protocol they speak."""
+        node = TreeNode(self, Detector(), "detect", {}, "")
+        for reader in readers:
+            node.adopt(reader, False)
+        return node
+
+    def record(self, pdu: Pdu) -> None:
+        self.pdus.setdefault(pdu.packet, []).append(pdu)
+        self.by_buffer.setdefault(pdu.span.buffer.id, []).append(pdu)
+
+    def wake(self, node: TreeNode) -> None:
+        """`node` has news; it runs when `run` is called."""
+        if not node.waiting:
+            node.waiting = True
+            self._news.append(node)
+
+    def run(self) -> None:
+        """Run the nodes that have news until none has."""
+        while self._news:
+            node = self._news.popleft()
+            node.waiting = False
+            node.advance()
+
+    def finish(self) -> None:
+        """The capture has no more of this conversation: everything that waits is told so."""
+        self.over = True
+        while True:
+            before = len(self._news)
+            for node in self.nodes:
+                self.wake(node)
+            self.run()
+            if before == 0 and not self._news:
+                return
+
+
+class TreeNode:
+    """One node: a parser, and a reader and a running generator for each direction that it owns."""
+
+    def __init__(self, tree: Tree, parser: StreamParser, id: str, info: dict[str, Any], why: str) -> None:
+        self.tree = tree
+        self.parser = parser
+        self.id = id
+        self.info = info
+        self.why = why
+        self.waiting = False
+        self.successor: TreeNode | None = None
+        self._readers: dict[int, Reader] = {}
+        self._steps: dict[int, Steps[None]] = {}
+        self._emitted = 0
+        parser.node = self
+        tree.nodes.append(self)
+
+    # --- what the parser sees (core.stream.Node)
+
+    @property
+    def client(self) -> int:
+        return self.tree.client
+
+    @property
+    def over(self) -> bool:
+        return self.tree.over
+
+    def reader(self, direction: int) -> Reader:
+        reader = self._readers.get(direction)
+        if reader is None:  # a direction that this capture, or this stream, does not have
+            reader = Reader(StreamBuffer(f"{self.id}.{direction}.none", "nothing"), direction)
+            reader.ended = self.tree.over
+        return reader
+
+    def emit(
+        self,
+        kind: str,
+        reader: Reader,
+        start: int,
+        stop: int,
+        info: dict[str, Any] | None = None,
+        *,
+        complete: bool = True,
+        packet: int | None = None,
+        protocol: str | None = None,
+    ) -> Pdu:
+        if packet is None:
+            packet = reader.packet_at(max(stop - 1, start))
+        name = protocol or self.parser.protocol
+        pdu = Pdu(name, kind, Span(reader.buffer, start, stop), packet, reader.direction, self, info or {}, complete)
+        pdu.info.setdefault("kind", kind)
+        pdu.info.setdefault("complete", complete)
+        self._emitted += 1
+        self.tree.record(pdu)
+        return pdu
+
+    def open(self, name: str, kind: str, table: str, key: Any, info: dict[str, Any] | None = None) -> ChildStream | None:
+        protocol = self.tree.registry.tables.get(table, {}).get(key)
+        if protocol is None or protocol.parser is None or len(self.tree.nodes) >= MAX_NODES:
+            return None
+        number = len(self.tree.nodes)
+        node = TreeNode(
+            self.tree, protocol.parser(), f"{name}:{self.tree.conversation}.{number}", info or {}, f"{table} is {key}"
+        )
+        return ChildStream(node, kind)
+
+    def hand_over(
+        self, reader: Reader, table: str, key: Any, info: dict[str, Any] | None = None, why: str = "", resync: bool = False
+    ) -> bool:
+        if self.successor is None:
+            registry = self.tree.registry
+            if (table, key) == ("stream", "detect"):
+                parser: StreamParser = Detector()
+            else:
+                protocol = registry.protocols.get(key) if table == "protocol" else registry.tables.get(table, {}).get(key)
+                if protocol is None or protocol.parser is None or len(self.tree.nodes) >= MAX_NODES:
+                    return False
+                parser = protocol.parser()
+            self.successor = TreeNode(self.tree, parser, self.id, info or {}, why or f"{table} is {key}")
+        self.successor.adopt(reader, resync)
+        return True
+
+    # --- what the tree does
+
+    def adopt(self, reader: Reader, resync: bool) -> None:
+        """This node owns the reader's direction from its position on."""
+        self._readers[reader.direction] = reader
+        reader.owner = self
+        self._steps[reader.direction] = self.parser.parse(reader, resync)
+        self.tree.wake(self)
+
+    def advance(self) -> None:
+        """Run both directions until neither gets further."""
+        while True:
+            before = self._progress()
+            for direction in list(self._steps):
+                self._step(direction)
+            if self._progress() == before:
+                return
+
+    def _progress(self) -> tuple[int, ...]:
+        return (self._emitted, len(self._steps), *(r.pos for r in self._readers.values()))
+
+    def _step(self, direction: int) -> None:
+        try:
+            next(self._steps[direction])
+        except StopIteration:
+            del self._steps[direction]
+        except Gap:
+            self._steps[direction] = self.parser.parse(self._readers[direction], True)
+        except (Ended, TooLong):
+            del self._steps[direction]
+        except Exception as bug:
+            del self._steps[direction]
+            if self.tree.strict:
+                raise
+            text = f"the parser of {self.parser.protocol} failed ({type(bug).__name__}); this is a bug of osi-inspect"
+            self.tree.failures.append((self._readers[direction].packet(), text))
+
+
+class ChildStream:
+    """The feeding end of a child stream (core.stream.Child)."""
+
+    def __init__(self, node: TreeNode, kind: str) -> None:
+        self.node = node
+        self._kind = kind
+
+    def _reader(self, direction: int) -> Reader:
+        found = self.node._readers.get(direction)
+        if found is None:
+            name, _, rest = self.node.id.partition(":")
+            conversation, _, number = rest.partition(".")
+            found = Reader(StreamBuffer(f"{name}:{conversation}.{direction}.{number}", self._kind), direction)
+            self.node.adopt(found, False)
+        return found
+
+    def push(self, direction: int, source: Span, packet: int, data: bytes | None = None) -> None:
+        reader = self._reader(direction)
+        buffer = reader.buffer
+        assert isinstance(buffer, StreamBuffer)
+        buffer.append(source, data)
+        reader.push(buffer.size, packet)
+        self._wake(reader)
+
+    def gap(self, direction: int, size: int, packet: int) -> None:
+        reader = self._reader(direction)
+        buffer = reader.buffer
+        assert isinstance(buffer, StreamBuffer)
+        buffer.append(Span(buffer, 0, 0), bytes(size))
+        reader.push_gap(size, packet)
+        self._wake(reader)
+
+    def end(self, direction: int, packet: int, reset: bool = False) -> None:
+        reader = self._reader(direction)
+        reader.finish(packet, reset)
+        self._wake(reader)
+
+    def _wake(self, reader: Reader) -> None:
+        owner = reader.owner
+        assert isinstance(owner, TreeNode)
+        owner.tree.wake(owner)
+
+
+class Detector(StreamParser):
+    """Finds out what a stream speaks: the user's word, then the content, then the port."""
+
+    protocol = "detect"
+
+    def __init__(self) -> None:
+        self._choice: Choice | None = None
+        self._decided = False
+
+    def parse(self, reader: Reader, resync: bool) -> Steps[None]:
+        while True:
+            try:
+                if not (yield from reader.some()):
+                    return
+                break
+            except Gap:
+                resync = True
+        yield from self.wait(self._decide)
+        if not self._decided:
+            self._settle()
+        if self._choice is not None:
+            node = self.node
+            assert isinstance(node, TreeNode)
+            node.hand_over(reader, "protocol", self._choice.protocol.name, {}, self._choice.why, resync)
+
+    def _prefixes(self) -> list[bytes]:
+        found = [self.node.reader(direction).peek_now(PREFIX) for direction in (self.node.client, 1 - self.node.client)]
+        return [prefix for prefix in found if prefix]
+
+    def _decide(self) -> bool:
+        if self._decided:
+            return True
+        node = self.node
+        assert isinstance(node, TreeNode)
+        registry = node.tree.registry
+        if any(("tcp.port", port) in registry.decode_as for port in node.tree.ports):
+            self._settle()
+            return True
+        undecided = False
+        for prefix in self._prefixes():
+            for protocol in registry.sniffers["tcp.port"]:
+                assert protocol.sniff is not None
+                verdict = protocol.sniff(prefix)
+                if verdict is Sniff.YES:
+                    self._choice = Choice(protocol, f"the content has the signature of {protocol.title}")
+                    self._decided = True
+                    return True
+                undecided = undecided or (verdict is Sniff.NEED_MORE and len(prefix) < PREFIX)
+        if not undecided:
+            self._settle()
+        return self._decided
+
+    def _settle(self) -> None:
+        """Nothing more will be known: the user's word or the port decides, unless the content speaks against it."""
+        node = self.node
+        assert isinstance(node, TreeNode)
+        self._decided = True
+        prefix = b"".join(self._prefixes()[:1])
+        choice = node.tree.registry.choose("tcp.port", node.tree.ports, prefix)
+        if choice is None or choice.protocol.parser is None:
+            return
+        forced = any(("tcp.port", port) in node.tree.registry.decode_as for port in node.tree.ports)
+        if forced or choice.protocol.sniff is None or choice.protocol.sniff(prefix) is not Sniff.NO:
+            self._choice = choice
