@@ -54,18 +54,19 @@ class Dissection:
 class Engine:
     """Dissects packets and PDUs with the protocols of a registry.
 
-    datagram: gives the reassembled payload of a fragmented IP datagram to the packet that completes it, by (packet, key).
+    datagram: is offered every fragment of an IP datagram (packet number, key, span, bytes) and gives the whole
+    datagram to the packet that completes it.
     strict: lets bugs in dissectors through (tests); otherwise they become an `internal-error` issue.
     """
 
     def __init__(
         self,
         registry: Registry,
-        datagram: Callable[[int, Any], Datagram | None] | None = None,
+        datagram: Callable[[int, Any, Span, bytes], Datagram | None] | None = None,
         strict: bool | None = None,
     ) -> None:
         self.registry = registry
-        self.datagram = datagram or (lambda number, key: None)
+        self.datagram = datagram or (lambda number, key, span, data: None)
         self.strict = bool(os.environ.get("OSI_INSPECT_STRICT")) if strict is None else strict
 
     def dissect(self, packet: Packet, load: Callable[[], bytes] | None = None) -> Dissection:
@@ -124,7 +125,11 @@ class Engine:
         key = context.fragment
         if key is None or context.quoted:
             return layer.payloads
-        whole = self.datagram(result.packet.number, key)
+        if not layer.payloads:
+            return []
+        piece = layer.payloads[0].span
+        source, origin = self._source(piece.buffer, sources)
+        whole = self.datagram(result.packet.number, key, piece, source[piece.start - origin : piece.stop - origin])
         if whole is None:
             return []
         data, origins = whole

@@ -18,9 +18,18 @@ class Fragments:
     def __init__(self) -> None:
         self._open: dict[Any, list[tuple[int, Span, bytes, bool]]] = {}
         self._whole: dict[int, Datagram] = {}
+        self._last = 0
 
-    def add(self, packet: int, key: Any, span: Span, data: bytes) -> None:
-        """A fragment's payload; key: (source, destination, protocol, identification, offset, more)."""
+    def offer(self, packet: int, key: Any, span: Span, data: bytes) -> Datagram | None:
+        """A fragment's payload; gives the datagram that it completes. The first pass, in packet order, decides; a packet
+        that is looked at again gets the same answer. key: (source, destination, protocol, identification, offset, more).
+        """
+        if packet > self._last:
+            self._last = packet
+            self._add(packet, key, span, data)
+        return self._whole.get(packet)
+
+    def _add(self, packet: int, key: Any, span: Span, data: bytes) -> None:
         *name, offset, more = key
         at = tuple(name)
         if at not in self._open and len(self._open) >= MAX_OPEN_DATAGRAMS:
@@ -33,10 +42,6 @@ class Fragments:
         if whole is not None:
             self._whole[packet] = whole
             del self._open[at]
-
-    def whole(self, packet: int, key: Any) -> Datagram | None:
-        """The datagram that `packet` completes."""
-        return self._whole.get(packet)
 
 
 def _join(pieces: list[tuple[int, Span, bytes, bool]]) -> Datagram | None:

@@ -1,0 +1,422 @@
+"""The façade over one capture, and the public Python API."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inspector.core.errors import InspectError
+from inspector.core.field import cell, ipv6_text
+from inspector.core.layer import Issue, Layer, Payload, Severity
+from inspector.core.packet import Interface, Packet
+from inspector.core.span import Frame, Span
+from inspector.core.stream import Pdu
+from inspector.dissection.engine import Dissection, Engine, make_registry
+from inspector.dissection.fragments import Fragments
+from inspector.index import Index, Transport
+from inspector.sources import Source, open_source
+from inspector.streams.conversation import Conversation, SegmentRow
+
+CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
+TCP, UDP = 6, 17
+
+
+class Row(NamedTuple):
+    """A line of the packet list. stream: the flow's number in the index, -1 for none; severity: of the worst issue, 0 for none."""
+
+    number: int
+    time_ns: int
+    source: str
+    destination: str
+    protocol: str
+    length: int
+    info: str
+    stream: int
+    severity: int
+
+
+class Bundled(NamedTuple):
+    """A capture that comes with the program."""
+
+    name: str
+    path: Path
+    title: str
+    teaches: str
+    entry: Mapping[str, Any]
+
+
+def captures_folder() -> Path:
+    """Where the bundled captures are: beside the package in a checkout, inside it in an installation."""
+    here = Path(__file__).resolve().parent
+    inside = here / "captures"
+    return inside if inside.is_dir() else here.parent / "captures"
+
+
+def bundled() -> list[Bundled]:
+    """The captures that come with the program, in the order of their catalog."""
+    import tomllib
+
+    folder = captures_folder()
+    try:
+        catalog = tomllib.loads((folder / "catalog.toml").read_text(encoding="utf-8"))
+    except OSError:
+        return []
+    return [
+        Bundled(name, folder / f"{name}.pcapng", entry.get("title", name), entry.get("teaches", ""), entry)
+        for name, entry in catalog.items()
+        if (folder / f"{name}.pcapng").is_file()
+    ]
+
+
+def resolve(source: str) -> str:
+    """The path of a capture that is given by its path or by the name of a bundled one."""
+    if os.path.exists(source):
+        return source
+    name = source.removesuffix(".pcapng")
+    path = captures_folder() / f"{name}.pcapng"
+    if name == os.path.basename(name) and path.is_file():
+        return str(path)
+    if os.sep not in source and "." not in source:
+        from difflib import get_close_matches
+
+        names = [capture.name for capture in bundled()]
+        near = get_close_matches(source, names, 1)
+        hint = f"; did you mean {near[0]}?" if near else "; `osi-inspect captures` lists the bundled ones"
+        raise InspectError(f"{source}: no such file, and no bundled capture has that name{hint}")
+    raise InspectError(f"{source}: no such file")
+
+
+def open_session(
+    source: str | int,
+    *,
+    keylog: str | None = None,
+    decode_as: Mapping[tuple[str, Any], str] | None = None,
+    load: bool = True,
+) -> Session:
+    """Open a capture: a path, the name of a bundled capture, or the descriptor of a pipe.
+
+    load: build the index at once; a screen that shows progress calls `Session.load` in a thread instead.
+    Raises InspectError where it is no capture, or where `decode_as` names an unknown protocol.
+    """
+    title = "standard input" if isinstance(source, int) else os.path.basename(source)
+    opened = open_source(source if isinstance(source, int) else resolve(source))
+    try:
+        session = Session(opened, title, keylog=keylog, decode_as=decode_as)
+        if load:
+            session.load()
+    except BaseException:
+        opened.close()
+        raise
+    return session
+
+
+class Session:
+    """An open capture. Packets are numbered from 1. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        source: Source,
+        title: str = "",
+        *,
+        keylog: str | None = None,
+        decode_as: Mapping[tuple[str, Any], str] | None = None,
+    ) -> None:
+        self.source = source
+        self.title = title
+        self.keylog = keylog
+        try:
+            self.registry = make_registry(decode_as)
+        except KeyError as unknown:
+            raise InspectError(f"-d: no protocol is called {unknown}; `osi-inspect fields --help` names them") from None
+        self._fragments = Fragments()
+        self.engine = Engine(self.registry, self._fragments.offer)
+        self.index = Index(source, self._transports)
+        self.complete = False
+        self.progress = 0.0
+        self._conversations: OrderedDict[int, Conversation] = OrderedDict()
+        self._lock = threading.RLock()
+
+    # --- the capture
+
+    @property
+    def count(self) -> int:
+        """Packets so far."""
+        return self.index.count
+
+    @property
+    def damage(self) -> Any:
+        """Where and why the file ends early; None for a sound one."""
+        return self.source.damage
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        return self.source.interfaces
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Names of addresses, from the capture's name blocks."""
+        return self.source.names
+
+    def load(self, progress: Callable[[float], None] | None = None) -> None:
+        """Read the whole capture into the index."""
+
+        def tell(share: float) -> None:
+            self.progress = share
+            if progress is not None:
+                progress(share)
+
+        self.index.build(tell)
+        self.complete = True
+        self.progress = 1.0
+
+    def close(self) -> None:
+        """Close the file."""
+        self.source.close()
+
+    def packet(self, number: int) -> Packet:
+        """A packet. Raises IndexError for a number that the capture does not have."""
+        return self.index.packet(number)
+
+    def comments(self, number: int) -> list[str]:
+        """The comments that the capture's author gave a packet."""
+        return self.source.comments.get(number, [])
+
+    def frame(self, number: int) -> Frame:
+        """A packet's bytes as a buffer."""
+        size = int(self.index.column("captured")[number - 1])
+        return Frame(number, size, lambda: self.packet(number).data)
+
+    # --- dissection
+
+    def layers(self, number: int) -> Dissection:
+        """The packet's own layers, without what its conversation says."""
+        packet = self.packet(number)
+        result = self.engine.dissect(packet, lambda: self.packet(number).data)
+        self._enrich(result)
+        return result
+
+    def dissect(self, number: int) -> Dissection:
+        """The packet's own layers, then those of every PDU that its conversation completes here."""
+        result = self.layers(number)
+        tcp = result.last("tcp")
+        flow = self.index.flow_of(number)
+        if tcp is None or flow < 0:
+            return result
+        conversation = self.conversation(flow)
+        for pdu in conversation.pdus(number):
+            unit = self.engine.unit(result.packet, pdu.protocol, pdu.span, pdu.info, pdu.node.why)
+            if not pdu.complete:
+                text = "the stream ends, or bytes are missing from the capture, before this unit is whole"
+                unit.layers[0].issues.append(Issue("incomplete", pdu.span, Severity.WARNING, text))
+            result.layers.extend(unit.layers)
+            result.buffers.update(unit.buffers)
+        self._stream_notes(result, tcp, conversation, number)
+        return result
+
+    def _stream_notes(self, result: Dissection, tcp: Layer, conversation: Conversation, number: int) -> None:
+        direction = conversation.ranges.get(number)
+        if direction is not None:
+            buffer = conversation.directions[direction[0]].buffer
+            result.buffers.setdefault(buffer.id, buffer)
+            if not conversation.recognised:
+                self._unrecognised(result, tcp)
+        for failed, text in conversation.tree.failures:
+            if failed == number:
+                tcp.issues.append(Issue("internal-error", tcp.span, Severity.ERROR, text))
+        if any(number in side.conflicts for side in conversation.directions):
+            text = "these bytes differ from an earlier copy of the same sequence numbers; the first copy is kept"
+            tcp.issues.append(Issue("overlap-conflict", tcp.span, Severity.WARNING, text))
+
+    def _unrecognised(self, result: Dissection, tcp: Layer) -> None:
+        """A payload that no stream parser reads: whoever claims the port, segment by segment."""
+        for payload in tcp.payloads:
+            if payload.span.size:
+                start = Payload(payload.span, "tcp.port", payload.key, "")
+                self.engine.follow(result, start)
+
+    def part_of(self, number: int) -> list[Pdu]:
+        """The PDUs that this packet carries a piece of and that complete later."""
+        flow = self.index.flow_of(number)
+        if flow < 0 or self.index.flows.protocol[flow] != TCP:
+            return []
+        return self.conversation(flow).part_of(number)
+
+    # --- conversations
+
+    def conversation(self, flow: int) -> Conversation:
+        """A TCP flow, followed from its first packet to its last."""
+        with self._lock:
+            found = self._conversations.get(flow)
+            if found is not None:
+                self._conversations.move_to_end(flow)
+                return found
+            found = self._follow(flow)
+            self._conversations[flow] = found
+            while len(self._conversations) > CONVERSATIONS_KEPT:
+                self._conversations.popitem(last=False)
+            return found
+
+    def _follow(self, flow: int) -> Conversation:
+        flows, index = self.index.flows, self.index
+        ports = (int(flows.sport[flow]), int(flows.dport[flow]))
+        conversation = Conversation(flow, ports, self._payload, self.registry, self.engine.strict)
+        at = index.flow_packets(flow) - 1
+        names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset")
+        columns = [index.column(name)[at].tolist() for name in names]
+        for packet, direction, seq, ack, flags, length, captured, offset in zip((at + 1).tolist(), *columns, strict=True):
+            have = max(min(length, captured - offset), 0) if offset >= 0 else length
+            conversation.feed([SegmentRow(packet, direction, seq, ack, flags, length, have)])
+        conversation.finish()
+        return conversation
+
+    def _payload(self, number: int) -> Span:
+        """Where a packet's TCP payload lies; in a reassembled datagram for one that came in fragments."""
+        offset = int(self.index.column("payload_offset")[number - 1])
+        if offset >= 0:
+            length = int(self.index.column("payload_length")[number - 1])
+            return Span(self.frame(number), offset, offset + length)
+        tcp = self.engine.dissect(self.packet(number), lambda: self.packet(number).data).last("tcp")
+        assert tcp is not None
+        return tcp.payloads[0].span
+
+    def _transports(self, packet: Packet) -> Sequence[Transport]:
+        """The slow path of the index: the transports of a packet whose shape the columns cannot read."""
+        number = packet.number
+        result = self.engine.dissect(packet, lambda: self.packet(number).data)
+        return [found for _, found in _transports(result)]
+
+    def _enrich(self, result: Dissection) -> None:
+        """What the flow knows: stream numbers, relative sequence numbers and scaled windows."""
+        flows = self.index.flows
+        for layer, transport in _transports(result):
+            found = flows.find(transport, result.packet.number)
+            if found is None:
+                continue
+            flow, direction = found
+            own = Span(layer.span.buffer, layer.span.start, layer.span.start)
+            if transport.protocol == UDP:
+                self._generate(layer, "udp.stream", int(flows.stream[flow]), own)
+                continue
+            self._generate(layer, "tcp.stream", int(flows.stream[flow]), own)
+            base, peer = int(flows.base_seq[flow][direction]), int(flows.base_seq[flow][1 - direction])
+            at = layer.span
+            relative = transport.seq - base & 0xFFFFFFFF
+            self._generate(layer, "tcp.seq", relative, Span(at.buffer, at.start + 4, at.start + 8))
+            acked = transport.ack - peer & 0xFFFFFFFF if transport.flags & 0x10 else 0
+            self._generate(layer, "tcp.ack", acked, Span(at.buffer, at.start + 8, at.start + 12))
+            shift = 0
+            if not transport.flags & 0x02:
+                shifts = [int(value) for value in flows.shift[flow]]
+                if min(shifts) >= 0:
+                    shift = shifts[direction]
+            self._generate(layer, "tcp.window_size", transport.window << shift, Span(at.buffer, at.start + 14, at.start + 16))
+            size = layer.value("tcp.len", 0)
+            acknowledges = f"  ack {acked:,}" if transport.flags & 0x10 else ""
+            from inspector.protocols.transport.tcp import flag_words
+
+            ports = f"{transport.sport} → {transport.dport}"
+            layer.summary = f"{ports}  {flag_words(transport.flags)}  seq {relative:,}{acknowledges}  len {size:,}"
+
+    def _generate(self, layer: Layer, name: str, value: int, span: Span) -> None:
+        from inspector.core.field import Field
+
+        spec = self.registry.protocols[layer.protocol].fields[name]
+        layer.fields.append(Field(spec, value, span, None, None, True))
+
+    # --- lists
+
+    def rows(self, start: int, stop: int) -> list[Row]:
+        """Lines of the packet list for packets `start` to `stop` (exclusive)."""
+        return [self.row(number) for number in range(max(start, 1), min(stop, self.count + 1))]
+
+    def row(self, number: int) -> Row:
+        """One line of the packet list."""
+        result = self.dissect(number)
+        packet = result.packet
+        source = destination = ""
+        for layer in result.layers:
+            ends = _ENDS.get(layer.protocol)
+            if ends and not layer.quoted:
+                values = [layer.find(name) for name in ends]
+                if values[0] is not None and values[1] is not None:
+                    source, destination = (cell(f.spec, f.value) for f in values if f is not None)
+        top = next((layer for layer in reversed(result.layers) if not layer.quoted), None)
+        infos = [layer.summary for layer in result.layers if top is not None and layer.protocol == top.protocol]
+        info = " · ".join(dict.fromkeys(infos[:4])) if top is not None else "not dissected"
+        severity = max((int(issue.severity) for layer in result.layers for issue in layer.issues), default=0)
+        stream = self.index.flow_of(number)
+        protocol = top.title if top is not None else f"link type {packet.link_type}"
+        if top is not None and top.protocol == "tcp":
+            waiting = self.part_of(number)
+            if waiting:
+                info += f"  (part of what completes in packet {waiting[0].packet})"
+        names = self.names
+        return Row(
+            number,
+            packet.time_ns,
+            names.get(source, source),
+            names.get(destination, destination),
+            protocol,
+            packet.wire_length,
+            info,
+            stream,
+            severity,
+        )
+
+
+_ENDS = {
+    "eth": ("eth.src", "eth.dst"),
+    "ip": ("ip.src", "ip.dst"),
+    "ipv6": ("ipv6.src", "ipv6.dst"),
+    "arp": ("arp.src.proto_ipv4", "arp.dst.proto_ipv4"),
+}
+
+
+def _transports(result: Dissection) -> list[tuple[Layer, Transport]]:
+    """Every TCP and UDP header of a packet with its endpoints, outermost first."""
+    found: list[tuple[Layer, Transport]] = []
+    source = destination = b""
+    for layer in result.layers:
+        if layer.protocol in ("ip", "ipv6"):
+            source = layer.value(f"{layer.protocol}.src", b"")
+            destination = layer.value(f"{layer.protocol}.dst", b"")
+        elif layer.protocol in ("tcp", "udp") and source:
+            name = layer.protocol
+            ports = (layer.value(f"{name}.srcport"), layer.value(f"{name}.dstport"))
+            if None in ports:
+                continue
+            span = layer.payloads[0].span if layer.payloads else None
+            offset = span.start if span is not None and isinstance(span.buffer, Frame) else -1
+            if span is None and isinstance(layer.span.buffer, Frame):
+                offset = layer.span.stop
+            tcp = name == "tcp"
+            length = layer.value("tcp.len", 0) if tcp else max(layer.value("udp.length", 8) - 8, 0)
+            found.append(
+                (
+                    layer,
+                    Transport(
+                        protocol=TCP if tcp else UDP,
+                        src=source,
+                        dst=destination,
+                        sport=ports[0],
+                        dport=ports[1],
+                        seq=layer.value("tcp.seq_raw", 0),
+                        ack=layer.value("tcp.ack_raw", 0),
+                        flags=layer.value("tcp.flags", 0),
+                        window=layer.value("tcp.window_size_value", 0),
+                        payload_offset=offset,
+                        payload_length=length,
+                        quoted=layer.quoted,
+                    ),
+                )
+            )
+    return found
+
+
+def address_text(address: bytes) -> str:
+    """An address as people write it."""
+    return ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
