@@ -26,7 +26,7 @@ TCP, UDP = 6, 17
 
 
 class Row(NamedTuple):
-    """A line of the packet list. stream: the flow's number in the index, -1 for none; severity: of the worst issue, 0 for none."""
+    """A line of the packet list. stream: the flow in the index, -1 for none; severity: of the worst issue, 0 for none."""
 
     number: int
     time_ns: int
@@ -420,3 +420,29 @@ def _transports(result: Dissection) -> list[tuple[Layer, Transport]]:
 def address_text(address: bytes) -> str:
     """An address as people write it."""
     return ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
+
+
+def flow_rows(session: Session) -> list[dict[str, Any]]:
+    """The conversations, from the columns: endpoints, packets and bytes each way, seconds."""
+    flows = session.index.flows
+    found = []
+    for flow in range(len(flows)):
+        sent, received = (int(value) for value in flows.packets[flow])
+        bytes_sent, bytes_received = (int(value) for value in flows.bytes[flow])
+        source, destination = flows.addresses(flow)
+        found.append(
+            {
+                "flow": flow,
+                "protocol": {TCP: "TCP", UDP: "UDP"}.get(int(flows.protocol[flow]), str(int(flows.protocol[flow]))),
+                "stream": int(flows.stream[flow]),
+                "client": f"{address_text(source)}:{int(flows.sport[flow])}",
+                "server": f"{address_text(destination)}:{int(flows.dport[flow])}",
+                "packets_sent": sent,
+                "packets_received": received,
+                "bytes_sent": bytes_sent,
+                "bytes_received": bytes_received,
+                "first_packet": int(flows.first[flow]),
+                "duration": (int(flows.last_ns[flow]) - int(flows.first_ns[flow])) / 1e9,
+            }
+        )
+    return found

@@ -1,0 +1,63 @@
+"""The command line: one file a sub-command; what is heavy is imported inside the command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from inspector.cli import captures, fields, flows, info, open_, show
+from inspector.core.errors import InspectError
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from inspector import __version__
+
+        print(f"osi-inspect {__version__}")
+        raise typer.Exit
+
+
+def _home(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    """See what crossed the wire, layer by layer, byte by byte, and why."""
+    if context.invoked_subcommand is None:
+        if sys.stdout.isatty() and sys.stdin.isatty():
+            from inspector.tui.app import run
+
+            run(None)
+        else:
+            print(context.get_help())
+
+
+def app(arguments: Sequence[str]) -> int:
+    """Run the command line on its arguments; returns the exit status. Raises InspectError for bad input."""
+    cli = typer.Typer(
+        name="osi-inspect",
+        add_completion=False,
+        no_args_is_help=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    cli.callback(invoke_without_command=True)(_home)
+    cli.command("open")(open_.command)
+    cli.command("captures")(captures.command)
+    cli.command("info")(info.command)
+    cli.command("show")(show.command)
+    cli.command("fields")(fields.command)
+    cli.command("flows")(flows.command)
+    click = typer.main.get_command(cli)
+    try:
+        status = click.main(list(arguments), "osi-inspect", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except Exception as error:  # a usage error of the parser library; anything else goes on up
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        raise InspectError(f"{message().rstrip('.')}; `osi-inspect --help` shows the usage") from None
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,35 @@
+"""The command `osi-inspect`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line; `--version` is answered before anything heavy is imported."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from inspector import __version__
+
+        print(f"osi-inspect {__version__}")
+        return
+    from inspector.core.errors import InspectError
+
+    try:
+        from inspector.cli import app
+
+        status = app(sys.argv[1:])
+        sys.stdout.flush()
+    except InspectError as error:
+        print(f"osi-inspect: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

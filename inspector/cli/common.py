@@ -1,0 +1,73 @@
+"""What the sub-commands share: options, opening a capture, and what is said when a file is damaged."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from inspector.core.errors import InspectError
+
+if TYPE_CHECKING:
+    from inspector.session import Session
+
+File = Annotated[str, typer.Argument(metavar="FILE|NAME|-", help="A capture file, a bundled capture, or - for a pipe.")]
+Keylog = Annotated[str | None, typer.Option("--keylog", metavar="FILE", envvar="SSLKEYLOGFILE", help="TLS key log.")]
+DecodeAs = Annotated[
+    list[str] | None, typer.Option("-d", metavar="tcp.port==8080,http", help="Decode a port as a protocol; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def decode_as(rules: list[str] | None) -> dict[tuple[str, Any], str]:
+    """`tcp.port==8080,http` → {("tcp.port", 8080): "http"}."""
+    found: dict[tuple[str, Any], str] = {}
+    for rule in rules or []:
+        selector, comma, protocol = rule.partition(",")
+        table, equals, value = selector.partition("==")
+        try:
+            if not (comma and equals and table.strip() and protocol.strip()):
+                raise ValueError
+            found[table.strip(), int(value, 0)] = protocol.strip().lower()
+        except ValueError:
+            raise InspectError(f"-d {rule}: a rule looks like tcp.port==8080,http") from None
+    return found
+
+
+@contextmanager
+def opened(file: str, keylog: str | None = None, rules: list[str] | None = None) -> Iterator[Session]:
+    """The session on a capture. A damaged file's packets are all shown first; then the damage is told, with exit status 2."""
+    from inspector.session import open_session
+
+    session = open_session(os.dup(0) if file == "-" else file, keylog=keylog, decode_as=decode_as(rules))
+    try:
+        yield session
+        damage = session.damage
+        if damage is not None:
+            sys.stdout.flush()
+            raise InspectError(f"{session.title}: {damage.text}")
+    finally:
+        session.close()
+
+
+def packet_numbers(ranges: str | None, count: int) -> Iterator[int]:
+    """`7`, `3-9`, `1,4-6,20-` → packet numbers, cut to those that exist. Raises InspectError for anything else."""
+    if ranges is None:
+        yield from range(1, count + 1)
+        return
+    for part in ranges.split(","):
+        low, dash, high = part.partition("-")
+        try:
+            first = int(low) if low.strip() else 1
+            last = (int(high) if high.strip() else count) if dash else first
+            if first < 1 or last < first:
+                raise ValueError
+        except ValueError:
+            raise InspectError(f"-n {ranges}: packets are given as 7 or 3-9 or 1,4-6") from None
+        if first > count:
+            raise InspectError(f"-n {ranges}: the capture has {count:,} packets")
+        yield from range(first, min(last, count) + 1)

@@ -1,0 +1,27 @@
+"""`osi-inspect flows`: the conversations of a capture, from the columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inspector.cli.common import AsJson, File, opened
+
+
+def command(file: File, as_json: AsJson = False) -> None:
+    """List the TCP and UDP conversations."""
+    from inspector.session import flow_rows
+
+    with opened(file) as session:
+        rows: list[dict[str, Any]] = flow_rows(session)
+        if as_json:
+            import json
+
+            print("\n".join(json.dumps(row) for row in rows))
+            return
+        lines = [
+            f"{row['protocol']:4} {row['stream']:>6}  {row['client']:>28} → {row['server']:<28}"
+            f" {row['packets_sent']:>8,} → {row['packets_received']:<8,} {row['bytes_sent']:>12,} → {row['bytes_received']:<12,}"
+            f" {row['duration']:.6f} s"
+            for row in rows
+        ]
+        print("\n".join(lines) if lines else "no TCP or UDP conversation in this capture")

@@ -1,0 +1,55 @@
+"""`osi-inspect open`: the TUI on a file, a bundled capture or a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from inspector.cli.common import DecodeAs, File, Keylog, decode_as
+from inspector.core.errors import InspectError
+
+
+def command(
+    file: File,
+    number: Annotated[int | None, typer.Option("-n", metavar="N", help="Start at this packet.")] = None,
+    keylog: Keylog = None,
+    rules: DecodeAs = None,
+) -> None:
+    """Open a capture and step through its layers."""
+    from inspector.session import open_session
+
+    source: str | int = file
+    if file == "-":
+        source = _packets_from_stdin()
+    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), load=False)
+    if not sys.stdout.isatty():
+        session.load()
+        for row in session.rows(1, session.count + 1):
+            print(
+                f"{row.number:>6} {row.time_ns / 1e9:.6f} {row.source} → {row.destination} {row.protocol} {row.length} {row.info}"
+            )
+        return
+    from inspector.tui.app import run
+
+    try:
+        run(session, number)
+    finally:
+        session.close()
+
+
+def _packets_from_stdin() -> int:
+    """Packets come from a duplicate of standard input, and the terminal becomes the keyboard."""
+    packets = os.dup(0)
+    if os.isatty(packets):
+        raise InspectError("-: standard input is the terminal; pipe a capture into it (tcpdump -w - | osi-inspect open -)")
+    if sys.stdout.isatty():
+        try:
+            keyboard = os.open("/dev/tty", os.O_RDWR)
+        except OSError:
+            raise InspectError("-: there is no terminal to take keys from; use `osi-inspect show -`") from None
+        os.dup2(keyboard, 0)
+        os.close(keyboard)
+    return packets
