@@ -20,7 +20,8 @@ def command(file: File, as_json: AsJson = False) -> None:
             return
         lines = [
             f"{row['protocol']:4} {row['stream']:>6}  {row['client']:>28} → {row['server']:<28}"
-            f" {row['packets_sent']:>8,} → {row['packets_received']:<8,} {row['bytes_sent']:>12,} → {row['bytes_received']:<12,}"
+            f" {row['packets_sent']:>8,} → {row['packets_received']:<8,}"
+            f" {row['bytes_sent']:>12,} → {row['bytes_received']:<12,}"
             f" {row['duration']:.6f} s"
             for row in rows
         ]

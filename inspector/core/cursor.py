@@ -325,6 +325,11 @@ class Cursor:
             raise Truncated(0, f"more than {MAX_FIELDS_IN_LAYER:,} fields")
         self._out.append(field)
 
+    @property
+    def last(self) -> Field:
+        """The field that was read last, at this depth."""
+        return self._out[-1]
+
     def spec(self, name: str) -> FieldSpec:
         """The declaration of a field of this protocol."""
         return self.catalog[name]

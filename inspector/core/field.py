@@ -250,7 +250,7 @@ def cell(spec: FieldSpec, value: Any) -> str:
     if kind is Kind.BYTES:
         return bytes(value).hex()
     if kind is Kind.IPV4:
-        return ".".join(str(octet) for octet in value)
+        return ".".join(str(octet) for octet in bytes(value))
     if kind is Kind.IPV6:
         return ipv6_text(bytes(value))
     if kind is Kind.ETHER:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspector.core.protocol import Protocol
+from inspector.protocols.dns import dns
 from inspector.protocols.link import ethernet
 from inspector.protocols.network import ipv4, ipv6
 from inspector.protocols.transport import tcp, udp
@@ -13,4 +14,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ipv6.PROTOCOL,
     tcp.PROTOCOL,
     udp.PROTOCOL,
+    dns.PROTOCOL,
+    dns.MDNS,
+    dns.LLMNR,
 )

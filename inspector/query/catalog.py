@@ -37,6 +37,21 @@ def check(registry: Registry, wanted: list[str]) -> None:
 
 
 # Wireshark's names for what is not dissected here yet: accepted, so that a script written for tshark runs, and always empty.
-PLANNED = frozenset(
-    ["tcp.analysis.retransmission", "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission", "tcp.analysis.out_of_order", "tcp.analysis.lost_segment", "tcp.analysis.ack_lost_segment", "tcp.analysis.duplicate_ack", "tcp.analysis.zero_window", "tcp.analysis.zero_window_probe", "tcp.analysis.window_full", "tcp.analysis.window_update", "tcp.analysis.keep_alive", "tcp.analysis.acks_frame", "tcp.analysis.ack_rtt", "tcp.analysis.initial_rtt", "tcp.analysis.bytes_in_flight", "http2.length", "http2.type", "http2.flags", "http2.streamid", "http2.header.name", "http2.header.value", "http2.settings.id", "http2.window_update.window_size_increment", "http2.rst_stream.error", "http2.goaway.error", "quic.header_form", "quic.version", "quic.long.packet_type", "quic.dcid", "quic.scid", "quic.packet_number", "quic.frame_type", "amqp.type", "amqp.channel", "amqp.length", "amqp.method.class", "amqp.method.method", "amqp.method.arguments.exchange", "amqp.method.arguments.queue", "amqp.method.arguments.routing_key", "mqtt.msgtype", "mqtt.len", "mqtt.topic", "kafka.api_key", "kafka.api_version", "kafka.correlation_id", "kafka.topic_name", "pgsql.type", "pgsql.length", "pgsql.query", "resp.string", "resp.bulk_string.value", "mysql.command", "mysql.query", "smtp.req.command", "smtp.req.parameter", "smtp.response.code", "ftp.request.command", "ftp.request.arg", "ftp.response.code", "ftp.response.arg", "stun.type", "stun.length", "stun.id", "stun.att.type", "dtls.record.content_type", "dtls.record.epoch", "dtls.handshake.type", "rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type", "grpc.message_length", "grpc.compressed_flag", "protobuf.field.number", "ntp.stratum", "dhcp.type", "dhcp.option.dhcp"]
-)
+PLANNED = frozenset({
+    "tcp.analysis.retransmission", "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission",
+    "tcp.analysis.out_of_order", "tcp.analysis.lost_segment", "tcp.analysis.ack_lost_segment", "tcp.analysis.duplicate_ack",
+    "tcp.analysis.zero_window", "tcp.analysis.zero_window_probe", "tcp.analysis.window_full", "tcp.analysis.window_update",
+    "tcp.analysis.keep_alive", "tcp.analysis.acks_frame", "tcp.analysis.ack_rtt", "tcp.analysis.initial_rtt",
+    "tcp.analysis.bytes_in_flight", "http2.length", "http2.type", "http2.flags", "http2.streamid", "http2.header.name",
+    "http2.header.value", "http2.settings.id", "http2.window_update.window_size_increment", "http2.rst_stream.error",
+    "http2.goaway.error", "quic.header_form", "quic.version", "quic.long.packet_type", "quic.dcid", "quic.scid",
+    "quic.packet_number", "quic.frame_type", "amqp.type", "amqp.channel", "amqp.length", "amqp.method.class",
+    "amqp.method.method", "amqp.method.arguments.exchange", "amqp.method.arguments.queue",
+    "amqp.method.arguments.routing_key", "mqtt.msgtype", "mqtt.len", "mqtt.topic", "kafka.api_key", "kafka.api_version",
+    "kafka.correlation_id", "kafka.topic_name", "pgsql.type", "pgsql.length", "pgsql.query", "resp.string",
+    "resp.bulk_string.value", "mysql.command", "mysql.query", "smtp.req.command", "smtp.req.parameter",
+    "smtp.response.code", "ftp.request.command", "ftp.request.arg", "ftp.response.code", "ftp.response.arg", "stun.type",
+    "stun.length", "stun.id", "stun.att.type", "dtls.record.content_type", "dtls.record.epoch", "dtls.handshake.type",
+    "rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type", "grpc.message_length", "grpc.compressed_flag",
+    "protobuf.field.number", "ntp.stratum", "dhcp.type", "dhcp.option.dhcp",
+})  # fmt: skip
