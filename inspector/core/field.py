@@ -232,7 +232,8 @@ def human(spec: FieldSpec, value: Any) -> str:
     if kind is Kind.BOOL:
         return "set" if value else "not set"
     if kind is Kind.BYTES:
-        return value[:32].hex(" ") + (f" … ({len(value):,} bytes)" if len(value) > 32 else "")
+        more = f" … ({len(value):,} bytes)" if len(value) > 32 else ""
+        return bytes(value[:32]).hex(" ") + more
     if kind is Kind.DURATION:
         return f"{value / 1e9:.6f} s"
     return printable(cell(spec, value))
