@@ -1,0 +1,1 @@
+"""Records the bundled captures: real programs in two network namespaces, told as stories."""
