@@ -241,7 +241,7 @@ class Session:
     def part_of(self, number: int) -> list[Pdu]:
         """The PDUs that this packet carries a piece of and that complete later."""
         flow = self.index.flow_of(number)
-        if flow < 0 or self.index.flows.protocol[flow] != TCP:
+        if flow < 0 or self.index.flows.protocol(flow) != TCP:
             return []
         return self.conversation(flow).part_of(number)
 
@@ -262,7 +262,7 @@ class Session:
 
     def _follow(self, flow: int) -> Conversation:
         flows, index = self.index.flows, self.index
-        ports = (int(flows.sport[flow]), int(flows.dport[flow]))
+        ports = (int(flows.sport(flow)), int(flows.dport(flow)))
         conversation = Conversation(flow, ports, self._payload, self.registry, self.engine.strict)
         at = index.flow_packets(flow) - 1
         names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset")
@@ -425,18 +425,19 @@ def address_text(address: bytes) -> str:
 def flow_rows(session: Session) -> list[dict[str, Any]]:
     """The conversations, from the columns: endpoints, packets and bytes each way, seconds."""
     flows = session.index.flows
+    packets, octets = flows.packets, flows.octets
     found = []
     for flow in range(len(flows)):
-        sent, received = (int(value) for value in flows.packets[flow])
-        bytes_sent, bytes_received = (int(value) for value in flows.bytes[flow])
+        sent, received = (int(value) for value in packets[flow])
+        bytes_sent, bytes_received = (int(value) for value in octets[flow])
         source, destination = flows.addresses(flow)
         found.append(
             {
                 "flow": flow,
-                "protocol": {TCP: "TCP", UDP: "UDP"}.get(int(flows.protocol[flow]), str(int(flows.protocol[flow]))),
+                "protocol": {TCP: "TCP", UDP: "UDP"}.get(int(flows.protocol(flow)), str(int(flows.protocol(flow)))),
                 "stream": int(flows.stream[flow]),
-                "client": f"{address_text(source)}:{int(flows.sport[flow])}",
-                "server": f"{address_text(destination)}:{int(flows.dport[flow])}",
+                "client": f"{address_text(source)}:{int(flows.sport(flow))}",
+                "server": f"{address_text(destination)}:{int(flows.dport(flow))}",
                 "packets_sent": sent,
                 "packets_received": received,
                 "bytes_sent": bytes_sent,

@@ -94,6 +94,12 @@ class Engine:
         self._one(result, found, Span(span.buffer, span.start, shown), why, context, sources)
         return result
 
+    def follow(self, result: Dissection, payload: Payload) -> None:
+        """Go on from a payload that the packet's own dissection left to its conversation."""
+        context = Context(result.packet)
+        context.ports = payload.key
+        self._run(result, payload, context, {})
+
     def _run(self, result: Dissection, start: Payload, context: Context, sources: dict[str, tuple[bytes, int]]) -> None:
         todo = [(start, context)]
         while todo:

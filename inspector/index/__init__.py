@@ -1,0 +1,8 @@
+"""The index: a capture as columns, without an object a packet."""
+
+from __future__ import annotations
+
+from inspector.index.flows import FlowTable, Transport
+from inspector.index.index import Index
+
+__all__ = ["FlowTable", "Index", "Transport"]

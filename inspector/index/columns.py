@@ -1,0 +1,74 @@
+"""The columns of a capture: blocks of 65,536 packets, sealed when they are full, and one open tail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 65_536
+
+# name → type; 62 bytes a packet.
+TYPES: dict[str, str] = {
+    "offset": "i8",  # of the packet's bytes in the file
+    "time_ns": "i8",
+    "captured": "u4",
+    "wire": "u4",
+    "interface": "u2",
+    "shape": "u1",  # SHAPE_…
+    "direction": "u1",  # 0 from the flow's first sender, 1 to it
+    "flow": "i4",  # -1 for none
+    "seq": "u4",
+    "ack": "u4",
+    "window": "u2",
+    "flags": "u2",
+    "network_offset": "i4",  # where the IP header begins, -1 for none
+    "payload_offset": "i4",  # of the transport's payload in the packet, -1 where it does not lie there
+    "payload_length": "u4",  # on the wire
+}
+SHAPE_OTHER, SHAPE_IPV4_TCP, SHAPE_IPV4_UDP, SHAPE_IPV6_TCP, SHAPE_IPV6_UDP = 0, 1, 2, 3, 4
+
+Column = npt.NDArray[Any]
+
+
+class Columns:
+    """Growing columns. Readers may ask while the one writer appends: they see whole rows up to `count`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._blocks: list[dict[str, Column]] = []
+        self._joined: dict[str, tuple[int, Column]] = {}
+
+    def append(self, rows: dict[str, Column]) -> None:
+        """Add rows, one array a column, all of one length."""
+        size = len(rows["offset"])
+        done = 0
+        while done < size:
+            used = self.count % BLOCK
+            if used == 0:
+                self._blocks.append({name: np.zeros(BLOCK, kind) for name, kind in TYPES.items()})
+            step = min(BLOCK - used, size - done)
+            for name, column in self._blocks[-1].items():
+                column[used : used + step] = rows[name][done : done + step]
+            done += step
+            self.count += step
+
+    def value(self, name: str, row: int) -> int:
+        """One value; rows count from 0."""
+        if not 0 <= row < self.count:
+            raise IndexError(row)
+        return int(self._blocks[row // BLOCK][name][row % BLOCK])
+
+    def column(self, name: str) -> Column:
+        """A whole column; kept until the capture has grown."""
+        count = self.count
+        kept = self._joined.get(name)
+        if kept is None or kept[0] != count:
+            parts = [block[name] for block in self._blocks]
+            joined = (
+                np.concatenate(parts)[:count] if len(parts) > 1 else parts[0][:count] if parts else np.zeros(0, TYPES[name])
+            )
+            kept = (count, joined)
+            self._joined[name] = kept
+        return kept[1]
