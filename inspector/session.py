@@ -15,6 +15,7 @@ from inspector.core.layer import Issue, Layer, Payload, Severity
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame, Span
 from inspector.core.stream import Pdu
+from inspector.core.text import printable
 from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
 from inspector.index import Index, Transport
@@ -181,6 +182,10 @@ class Session:
         """A packet. Raises IndexError for a number that the capture does not have."""
         return self.index.packet(number)
 
+    def time_of(self, number: int) -> int:
+        """When a packet was captured, in nanoseconds since 1970."""
+        return int(self.index.column("time_ns")[number - 1])
+
     def comments(self, number: int) -> list[str]:
         """The comments that the capture's author gave a packet."""
         return self.source.comments.get(number, [])
@@ -208,7 +213,8 @@ class Session:
             return result
         conversation = self.conversation(flow)
         for pdu in conversation.pdus(number):
-            unit = self.engine.unit(result.packet, pdu.protocol, pdu.span, pdu.info, pdu.node.why)
+            info = {**pdu.info, "time_of": self.time_of}
+            unit = self.engine.unit(result.packet, pdu.protocol, pdu.span, info, pdu.node.why)
             if not pdu.complete:
                 text = "the stream ends, or bytes are missing from the capture, before this unit is whole"
                 unit.layers[0].issues.append(Issue("incomplete", pdu.span, Severity.WARNING, text))
@@ -358,11 +364,11 @@ class Session:
         return Row(
             number,
             packet.time_ns,
-            names.get(source, source),
-            names.get(destination, destination),
+            printable(names.get(source, source)),
+            printable(names.get(destination, destination)),
             protocol,
             packet.wire_length,
-            info,
+            printable(info),
             stream,
             severity,
         )

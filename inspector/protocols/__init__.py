@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from inspector.core.protocol import Protocol
 from inspector.protocols.dns import dns
-from inspector.protocols.link import ethernet
-from inspector.protocols.network import ipv4, ipv6
+from inspector.protocols.encodings import json, text
+from inspector.protocols.http import http1, sse
+from inspector.protocols.link import arp, cooked, ethernet, vlan
+from inspector.protocols.network import icmp, ipv4, ipv6
 from inspector.protocols.transport import tcp, udp
+from inspector.protocols.websocket import websocket
 
 PROTOCOLS: tuple[Protocol, ...] = (
     ethernet.PROTOCOL,
+    vlan.PROTOCOL,
+    cooked.SLL,
+    cooked.SLL2,
+    cooked.NULL,
+    cooked.RAW,
+    arp.PROTOCOL,
     ipv4.PROTOCOL,
     ipv6.PROTOCOL,
+    icmp.PROTOCOL,
+    icmp.V6,
     tcp.PROTOCOL,
     udp.PROTOCOL,
     dns.PROTOCOL,
     dns.MDNS,
     dns.LLMNR,
+    http1.PROTOCOL,
+    sse.PROTOCOL,
+    websocket.PROTOCOL,
+    websocket.MESSAGE,
+    json.PROTOCOL,
+    text.PLAIN,
+    text.FORM,
 )

@@ -1,0 +1,124 @@
+"""JSON (RFC 8259), walked with offsets so that every member has its bytes.
+
+Not here: what the members mean.
+"""
+
+from __future__ import annotations
+
+import re
+
+from inspector.core.cursor import Cursor
+from inspector.core.field import Field, catalog, octets, string
+from inspector.core.layer import Severity
+from inspector.core.limits import MAX_NESTING
+from inspector.core.protocol import Protocol
+
+MAX_MEMBERS = 5000  # fields shown of one document
+
+FIELDS = catalog(
+    string("json.object", "object"),
+    string("json.array", "array"),
+    string("json.value", "value"),
+    octets("json.rest", "not JSON"),
+)
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_SCALAR = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
+
+
+class _Broken(Exception):
+    """No JSON at this offset."""
+
+
+def dissect(c: Cursor) -> None:
+    data = c.peek(c.remaining)
+    walker = _Walker(c, data)
+    try:
+        at = walker.value(_skip(data, 0), 0, c.layer.fields, "")
+        at = _skip(data, at)
+        if at < len(data):
+            raise _Broken(at)
+        c.pos = c.stop
+    except _Broken as broken:
+        at = min(int(broken.args[0]), len(data))
+        c.issue("json", f"no JSON from byte {at:,} on", Severity.WARNING, c.span(c.start + at, c.stop))
+    text = data[:100].decode("utf-8", "replace")
+    c.layer.summary = text if len(data) <= 100 else text + "…"
+
+
+def _skip(data: bytes, at: int) -> int:
+    found = _SPACE.match(data, at)
+    return found.end() if found else at
+
+
+class _Walker:
+    def __init__(self, c: Cursor, data: bytes) -> None:
+        self._c = c
+        self._data = data
+        self._left = MAX_MEMBERS
+
+    def _field(self, name: str, value: object, start: int, out: list[Field], text: str) -> Field | None:
+        self._left -= 1
+        if self._left < 0:
+            return None
+        field = Field(self._c.spec(name), value, self._c.span(self._c.start + start, self._c.start + start), text)
+        out.append(field)
+        return field
+
+    def value(self, at: int, depth: int, out: list[Field], label: str) -> int:
+        """Read the value at `at`; returns where it ends."""
+        data = self._data
+        opening = data[at : at + 1]
+        if depth > MAX_NESTING:
+            raise _Broken(at)
+        if opening in (b"{", b"["):
+            return self._container(at, depth, out, label)
+        found = (_STRING if opening == b'"' else _SCALAR).match(data, at)
+        if found is None:
+            raise _Broken(at)
+        text = found.group().decode("utf-8", "surrogateescape")
+        field = self._field("json.value", text, at, out, f"{label}: {text}" if label else text)
+        if field is not None:
+            field.span = self._c.span(self._c.start + at, self._c.start + found.end())
+        return found.end()
+
+    def _container(self, at: int, depth: int, out: list[Field], label: str) -> int:
+        data = self._data
+        is_object = data[at : at + 1] == b"{"
+        closing = b"}" if is_object else b"]"
+        kind = "json.object" if is_object else "json.array"
+        field = self._field(kind, "", at, out, label)
+        children = field.children if field is not None else []
+        start, count = at, 0
+        at = _skip(data, at + 1)
+        if data[at : at + 1] == closing:
+            at += 1
+        else:
+            while True:
+                name = str(count)
+                if is_object:
+                    key = _STRING.match(data, at)
+                    if key is None:
+                        raise _Broken(at)
+                    name = key.group()[1:-1].decode("utf-8", "surrogateescape")
+                    at = _skip(data, key.end())
+                    if data[at : at + 1] != b":":
+                        raise _Broken(at)
+                    at = _skip(data, at + 1)
+                at = _skip(data, self.value(at, depth + 1, children, name))
+                count += 1
+                mark = data[at : at + 1]
+                at += 1
+                if mark == closing:
+                    break
+                if mark != b",":
+                    raise _Broken(at - 1)
+                at = _skip(data, at)
+        if field is not None:
+            field.span = self._c.span(self._c.start + start, self._c.start + at)
+            words = f"{count} member{'s' if count != 1 else ''}"
+            field.text = f"{label}: {words}" if label else words
+        return at
+
+
+PROTOCOL = Protocol("json", "JSON", 6, FIELDS, dissect, keys={"media_type": ["json"]}, reference="RFC 8259")

@@ -1,0 +1,202 @@
+"""Server-sent events (WHATWG HTML, 9.2): one unit an event, complete with its blank line.
+
+Lines end in CR, LF or CRLF; where they end in CR the event completes at the CR, and an LF that follows belongs to it.
+"""
+
+from __future__ import annotations
+
+from inspector.core.cursor import Cursor
+from inspector.core.field import catalog, octets, string, u32
+from inspector.core.layer import Layer, Note, Severity
+from inspector.core.protocol import Card, Protocol
+from inspector.core.stream import Ended, Gap, Reader, Steps, StreamParser
+
+MAX_EVENT = 16 * 1024 * 1024  # bytes of one event: browsers hold it whole in memory
+BOM = b"\xef\xbb\xbf"
+NAMES = {b"event": "sse.event", b"data": "sse.data", b"id": "sse.id", b"retry": "sse.retry"}
+
+FIELDS = catalog(
+    string("sse.event", "event: its type"),
+    string("sse.data", "data"),
+    string("sse.id", "id: what the client repeats when it reconnects"),
+    u32("sse.retry", "retry: milliseconds until it reconnects"),
+    string("sse.comment", "comment"),
+    string("sse.ignored", "a line that is ignored"),
+    octets("sse.bom", "byte order mark"),
+    octets("sse.end", "blank line: the event is complete"),
+    string("sse.type", "Dispatched as"),
+    string("sse.last_event_id", "Last event id"),
+)
+
+
+class EventStream(StreamParser):
+    """One direction: the body of a response of type text/event-stream."""
+
+    protocol = "sse"
+
+    def __init__(self) -> None:
+        self._last_id = ""
+        self._number = 0
+
+    def parse(self, reader: Reader, resync: bool) -> Steps[None]:
+        if resync and not (yield from self._next_event(reader)):
+            return
+        while True:
+            start = reader.pos
+            try:
+                if not (yield from reader.some()):
+                    return
+                fields = yield from self._event(reader)
+            except (Ended, Gap) as end:
+                stop = reader.arrived if isinstance(end, Ended) else reader.pos - end.size
+                if stop > start:
+                    packet = reader.packet_at(stop - 1)
+                    self.node.emit("event", reader, start, stop, {"cut": True}, complete=False, packet=packet)
+                if isinstance(end, Gap):
+                    raise
+                reader.pos = reader.arrived
+                return
+            dispatched = b"data" in fields
+            self._last_id = fields.get(b"id", self._last_id)
+            info = {"number": self._number, "dispatched": dispatched, "last_id": self._last_id}
+            if dispatched:
+                self._number += 1
+            self.node.emit("event", reader, start, reader.pos, info)
+
+    def _next_event(self, reader: Reader) -> Steps[bool]:
+        """After a gap: behind the next blank line."""
+        while (yield from reader.some()):
+            line = yield from self._line(reader)
+            if not line.strip(b"\r\n"):
+                return True
+        return False
+
+    def _event(self, reader: Reader) -> Steps[dict[bytes, str]]:
+        fields: dict[bytes, str] = {}
+        total = 0
+        while total <= MAX_EVENT:
+            line = yield from self._line(reader)
+            total += len(line)
+            text = line.rstrip(b"\r\n")
+            if not text:
+                return fields
+            name, _, value = text.removeprefix(BOM).partition(b":")
+            fields[name] = value.removeprefix(b" ").decode("utf-8", "surrogateescape")
+        return fields
+
+    def _line(self, reader: Reader) -> Steps[bytes]:
+        """A line with its end. A CR ends it at once; the LF of a CRLF is taken along where it is there already, or later."""
+        seen = 0
+        while True:
+            ahead = reader.peek_now(seen + 4096)
+            skip = 1 if seen == 0 and ahead[:1] == b"\n" and self._after_cr(reader) else 0
+            found = min((at for at in (ahead.find(b"\n", skip), ahead.find(b"\r", skip)) if at >= 0), default=-1)
+            if found >= 0:
+                size = found + 1
+                if ahead[found : found + 2] == b"\r\n":
+                    size += 1
+                line = yield from reader.read(size)
+                return line[skip:]
+            if len(ahead) < seen + 4096:
+                yield from self._more(reader, len(ahead))
+            seen = len(ahead)
+
+    @staticmethod
+    def _after_cr(reader: Reader) -> bool:
+        return reader.pos > 0 and reader.buffer.read(reader.pos - 1, reader.pos) == b"\r"
+
+    @staticmethod
+    def _more(reader: Reader, have: int) -> Steps[None]:
+        """Wait for more bytes than `have`; raises Ended or Gap where none come."""
+        while len((yield from reader.peek(have + 1))) <= have:
+            if reader.available > have:  # a gap is next
+                reader.pos += have
+                yield from reader.read(1)
+            raise Ended
+
+
+def dissect(c: Cursor) -> None:
+    data: list[str] = []
+    kind, comment = "message", ""
+    spans: list[tuple[int, int]] = []
+    if c.peek(3) == BOM and c.pos == 0:
+        c.octets("sse.bom", 3)
+    while c.remaining:
+        start = c.pos
+        rest = c.peek(c.remaining)
+        if start == c.start and rest[:1] == b"\n" and start > 0:
+            c.octets("sse.end", 1)  # the LF of the CRLF that ended the event before
+            continue
+        at = min((i for i in (rest.find(b"\n"), rest.find(b"\r")) if i >= 0), default=len(rest))
+        end = at + (2 if rest[at : at + 2] == b"\r\n" else 1 if at < len(rest) else 0)
+        line = rest[:at]
+        if not line:
+            c.octets("sse.end", end)
+            continue
+        name, _, value = line.partition(b":")
+        spaces = 1 if value.startswith(b" ") else 0
+        text = value[spaces:].decode("utf-8", "surrogateescape")
+        if not name:
+            c.add("sse.comment", text, start, start + end)
+            comment = text
+        elif name == b"retry" and text.isdigit() and len(text) < 16:
+            c.add("sse.retry", int(text), start, start + end)
+        elif name in NAMES and name != b"retry":
+            c.add(NAMES[name], text, start, start + end)
+            if name == b"event":
+                kind = text or "message"
+            elif name == b"data":
+                data.append(text)
+                spans.append((start + len(name) + 1 + spaces, start + at))
+        else:
+            c.add("sse.ignored", line.decode("utf-8", "surrogateescape"), start, start + end)
+        c.pos = start + end
+    info = c.context.info
+    joined = "\n".join(data)
+    if info.get("cut"):
+        text = "the stream ends before the blank line: the client throws this event away (WHATWG HTML, 9.2.6)"
+        c.issue("sse-cut", text, Severity.WARNING, c.span(c.start))
+        c.layer.summary = f"unfinished event: {joined[:80]}"
+    elif info.get("dispatched"):
+        c.generated("sse.type", kind)
+        c.generated("sse.last_event_id", info.get("last_id", ""))
+        c.layer.summary = f"event {info.get('number', 0)}  {kind}: {joined[:80]}"
+        if len(spans) == 1 and joined[:1] in ("{", "["):
+            c.hand_on(c.span(*spans[0]), "media_type", "json", "the event's data looks like JSON")
+    elif comment:
+        c.layer.summary = f"comment: {comment[:80]} (keeps the connection open; no event is dispatched)"
+    else:
+        c.layer.summary = "no data: no event is dispatched"
+
+
+def explain(layer: Layer) -> list[Note]:
+    found = []
+    end = layer.find("sse.end")
+    if end is not None and layer.find("sse.data") is not None:
+        why = "The blank line completes the event: the browser dispatches it now, while the response goes on."
+        found.append(Note(end.span, "dispatch", why, "WHATWG HTML, 9.2.6"))
+    identifier = layer.find("sse.id")
+    if identifier is not None:
+        why = "The client remembers this id; when the connection breaks it asks again with Last-Event-ID."
+        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.3"))
+    retry = layer.find("sse.retry")
+    if retry is not None:
+        why = f"After the connection breaks the client waits {retry.value} ms before it asks again."
+        found.append(Note(retry.span, "retry", why, "WHATWG HTML, 9.2.6"))
+    return found
+
+
+CARD = Card(
+    "text in UTF-8: lines `field: value`, a blank line behind each event",
+    "a response that does not end",
+    "the URL of the stream; events have a type and an id",
+    "server to client only",
+    "the last event id, kept by the client",
+    "as HTTP; proxies that buffer hold events back",
+    "TCP's window: a slow client slows the server",
+    "the client reconnects by itself and sends Last-Event-ID",
+)
+PROTOCOL = Protocol(
+    "sse", "Server-sent event", 7, FIELDS, dissect, keys={"http.body": ["text/event-stream"]}, parser=EventStream, explain=explain,
+    card=CARD, reference="WHATWG HTML, 9.2",
+)  # fmt: skip

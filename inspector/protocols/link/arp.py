@@ -1,0 +1,60 @@
+"""ARP (RFC 826)."""
+
+from __future__ import annotations
+
+from inspector.core.cursor import Cursor
+from inspector.core.field import Base, catalog, cell, ether, ipv4, octets, u8, u16
+from inspector.core.layer import Layer, Note
+from inspector.core.protocol import Protocol
+from inspector.protocols.link.ethertypes import ETHERTYPES
+
+REQUEST, REPLY = 1, 2
+OPCODES = {1: "request", 2: "reply", 3: "RARP request", 4: "RARP reply", 8: "InARP request", 9: "InARP reply"}
+
+FIELDS = catalog(
+    u16("arp.hw.type", "Hardware type", values={1: "Ethernet", 6: "IEEE 802"}),
+    u16("arp.proto.type", "Protocol type", Base.HEX, ETHERTYPES),
+    u8("arp.hw.size", "Hardware size"),
+    u8("arp.proto.size", "Protocol size"),
+    u16("arp.opcode", "Opcode", values=OPCODES),
+    ether("arp.src.hw_mac", "Sender MAC address"),
+    ipv4("arp.src.proto_ipv4", "Sender IP address"),
+    ether("arp.dst.hw_mac", "Target MAC address"),
+    ipv4("arp.dst.proto_ipv4", "Target IP address"),
+    octets("arp.address", "Address"),
+    octets("arp.trailer", "Padding"),
+)
+
+
+def dissect(c: Cursor) -> None:
+    c.uint("arp.hw.type", 2)
+    kind = c.uint("arp.proto.type", 2)
+    hardware, protocol = c.uint("arp.hw.size", 1), c.uint("arp.proto.size", 1)
+    opcode = c.uint("arp.opcode", 2)
+    for side in ("src", "dst"):
+        c.octets(f"arp.{side}.hw_mac" if hardware == 6 else "arp.address", hardware)
+        c.octets(f"arp.{side}.proto_ipv4" if protocol == 4 and kind == 0x0800 else "arp.address", protocol)
+    if c.remaining:
+        c.octets("arp.trailer", c.remaining)
+    found = [c.layer.find(f"arp.{name}") for name in ("src.proto_ipv4", "dst.proto_ipv4", "src.hw_mac")]
+    if None in found:
+        c.layer.summary = OPCODES.get(opcode, f"opcode {opcode}")
+        return
+    source, target, mac = (cell(field.spec, field.value) for field in found if field is not None)
+    if opcode == REQUEST:
+        c.layer.summary = f"{source} announces itself" if source == target else f"who has {target}? tell {source}"
+    else:
+        c.layer.summary = f"{source} is at {mac}" if opcode == REPLY else OPCODES.get(opcode, f"opcode {opcode}")
+
+
+def explain(layer: Layer) -> list[Note]:
+    if layer.value("arp.opcode") == REQUEST:
+        why = "To send a frame the sender needs the MAC address of the next hop: it asks everybody on the link."
+    else:
+        why = "The owner of the address answers, and the asker remembers it in its ARP cache for a while."
+    return [Note(layer.span, "address resolution", why, "RFC 826")]
+
+
+PROTOCOL = Protocol(
+    "arp", "ARP", 2, FIELDS, dissect, keys={"ethertype": [0x0806, 0x8035]}, explain=explain, reference="RFC 826"
+)
