@@ -19,6 +19,10 @@ import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recording.story import Story
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -33,6 +37,7 @@ PROGRAMS = {  # program → Debian package
     "unbound": "unbound",
     "dig": "bind9-dnsutils",
 }
+ATTEMPTS = 4  # real programs race: who closes first, whose packet comes first
 PACKAGES = ("cryptography", "starlette", "uvicorn", "websockets")  # the record extra
 
 
@@ -52,8 +57,8 @@ def missing() -> Iterable[str]:
 
 
 def record(names: list[str], folder: Path) -> None:
-    from recording import catalog, pcapng, versions
-    from recording.lab import Lab, RecordingError
+    from recording import catalog
+    from recording.lab import RecordingError
     from recording.stories import STORIES
 
     known = {story.name: story for story in STORIES}
@@ -61,26 +66,37 @@ def record(names: list[str], folder: Path) -> None:
         raise RecordingError(f"no capture is called {', '.join(unknown)}; there are {', '.join(known)}")
     listed = folder / "catalog.toml"
     for name in names or known:
-        story = known[name]
         print(f"{name} …", end=" ", flush=True)
-        path = folder / f"{name}.pcapng"
-        with Lab() as lab:
-            raw, draft = lab.dir / "raw.pcapng", lab.dir / path.name
-            secrets = story.record(lab, raw)
-            data = raw.read_bytes()
-            comment = f"{story.title}. Recorded at the client from real programs: {', '.join(map(versions.version, story.peers))}."
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                capture, entry = record_one(known[name])
+                break
+            except RecordingError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                print(f"again ({error}) …", end=" ", flush=True)
+        (folder / f"{name}.pcapng").write_bytes(capture)
+        entries = catalog.read(listed)
+        catalog.write(listed, {**entries, name: entry}, known)
+        print(f"{entry['facts']['packets']} packets, {len(capture)} bytes")
 
-            def finish(comments: dict[int, str]) -> None:
-                draft.write_bytes(pcapng.rewrite(data, comment, story.interface, secrets, comments))
 
-            finish({})
-            catalog.check(story, draft)
-            finish({number: text for number, text, wanted in catalog.looks(story, draft) if wanted})
-            entries = catalog.read(listed)
-            entries[name] = catalog.entry(story, draft, [versions.version(peer) for peer in story.peers])
-            path.write_bytes(draft.read_bytes())
-            catalog.write(listed, entries, known)
-        print(f"{entries[name]['facts']['packets']} packets, {path.stat().st_size} bytes")
+def record_one(story: Story) -> tuple[bytes, dict[str, Any]]:
+    """Record and check: the file's bytes and its entry in the catalogue; `RecordingError` if it is not what the story says."""
+    from recording import catalog, pcapng, versions
+    from recording.lab import Lab
+
+    peers = [versions.version(peer) for peer in story.peers]
+    comment = f"{story.title}. Recorded at the client from real programs: {', '.join(peers)}."
+    with Lab() as lab:
+        raw, draft = lab.dir / "raw.pcapng", lab.dir / "draft.pcapng"
+        secrets = story.record(lab, raw)
+        data = raw.read_bytes()
+        draft.write_bytes(pcapng.rewrite(data, comment, story.interface, secrets, {}))
+        catalog.check(story, draft)
+        comments = {number: text for number, text, wanted in catalog.looks(story, draft) if wanted}
+        draft.write_bytes(pcapng.rewrite(data, comment, story.interface, secrets, comments))
+        return draft.read_bytes(), catalog.entry(story, draft, peers)
 
 
 def main() -> int:

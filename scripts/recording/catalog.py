@@ -32,14 +32,17 @@ def looks(story: Story, path: Path) -> list[tuple[int, str, bool]]:
         values = tshark.values(path, matching[0], names) if names else {}
         if missing := [name for name in names if not values[name]]:
             raise RecordingError(f"{story.name}: packet {matching[0]} has no {', '.join(missing)}")
-        found.append((matching[0], PLACE.sub(lambda place, values=values: values[place[1]], look.text), look.comment))
+        text = PLACE.sub(lambda place, values=values: values[place[1]], look.text)
+        found.append((matching[0], text, look.comment))
     return sorted(found)
 
 
 def check(story: Story, path: Path) -> None:
-    """`RecordingError` unless the recording is what the story says: nothing lost or resent, checksums right, all that it needs."""
-    wrong = {"tcp.analysis.retransmission || tcp.analysis.lost_segment || tcp.analysis.out_of_order": "resent or lost segments",
-             "_ws.malformed": "malformed packets"}
+    """`RecordingError` unless the recording is what the story says: nothing lost or resent, checksums right, all it needs."""
+    wrong = {
+        "tcp.analysis.retransmission || tcp.analysis.lost_segment || tcp.analysis.out_of_order": "resent or lost segments",
+        "_ws.malformed": "malformed packets",
+    }
     if story.checksums:
         wrong["tcp.checksum.status == 0 || udp.checksum.status == 0 || ip.checksum.status == 0"] = "wrong checksums"
     for where, what in wrong.items():
@@ -47,8 +50,9 @@ def check(story: Story, path: Path) -> None:
             raise RecordingError(f"{story.name}: {what} in packets {bad}; record it again")
     for where, count in story.requires.items():
         matching = len(tshark.numbers(path, where))
-        if matching != count if count is not None else not matching:
-            raise RecordingError(f"{story.name}: {matching} packets match {where!r}, not {count or 'at least one'}")
+        if (not matching) if count is None else matching != count:
+            wanted = "at least one" if count is None else count
+            raise RecordingError(f"{story.name}: {matching} packets match {where!r}, not {wanted}")
 
 
 def entry(story: Story, path: Path, peers: list[str]) -> dict[str, Any]:

@@ -51,8 +51,7 @@ def new_key(key_type: str) -> Key:
 def certificate(subject: str, key: Key, issuer: str, signer: Key, authority: int | None = None) -> x509.Certificate:
     """`authority` is the path length of a certificate authority, None for a server."""
     start = datetime.datetime.now(datetime.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    usage = {name: False for name in ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-                                      "encipher_only", "decipher_only")}
+    other = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
     builder = (
         x509.CertificateBuilder()
         .subject_name(distinguished(subject))
@@ -63,7 +62,7 @@ def certificate(subject: str, key: Key, issuer: str, signer: Key, authority: int
         .not_valid_after(start + LIFE)
         .add_extension(x509.BasicConstraints(authority is not None, authority), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=authority is None, key_cert_sign=authority is not None,
-                                     crl_sign=authority is not None, **usage), critical=True)
+                                     crl_sign=authority is not None, **dict.fromkeys(other, False)), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )

@@ -15,8 +15,8 @@ VETH = "one end of a veth pair between two network namespaces, offloads off"
 class Look:
     """A packet worth looking at: the first that matches the display filter `where`.
 
-    `{tcp.len}` in `text` becomes what tshark says of that field in that packet, so that a sentence stays true when the capture is
-    recorded again. With `comment` the sentence also goes into the file, as the packet's comment.
+    `{tcp.len}` in `text` becomes what tshark says of that field in that packet, so that a sentence stays true when the capture
+    is recorded again. With `comment` the sentence also goes into the file, as the packet's comment.
     """
 
     where: str

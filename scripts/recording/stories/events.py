@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recording.lab import Lab
-from recording.story import Story
+from recording.story import Look, Story
 
 CURL = ("curl", "--silent", "--show-error", "--no-buffer", "--header", "Accept: text/event-stream")
 
@@ -31,6 +31,96 @@ def cut(lab: Lab, path: Path) -> bytes:
 
 
 STORIES = (
-    Story("sse", "t", "t", whole, ("curl", "uvicorn", "starlette", "unbound"), ()),
-    Story("sse-cut", "t", "t", cut, ("curl", "uvicorn", "starlette", "unbound"), ()),
+    Story(
+        name="sse",
+        title="Server-sent events and the segments that carry them",
+        teaches="""An event ends with its empty line, not with a chunk, a segment or a read: here single events come in a
+            segment each, three share one, one is split in the middle of a UTF-8 character with a quarter of
+            a second between, and one is longer than a segment. Comments keep the connection alive, `retry`
+            sets the delay before the client comes back, `id` is what it will ask for.""",
+        record=whole,
+        peers=("curl", "uvicorn", "starlette", "unbound"),
+        looks=(
+            Look(
+                'tcp.payload contains "text/event-stream" && tcp.srcport == 80',
+                "The head alone: 200, text/event-stream, chunked. The response has begun, and nobody knows when it "
+                "will end.",
+                comment=True,
+            ),
+            Look(
+                'tcp.payload contains ": connected"',
+                "A comment and `retry: 3000`: the client learns something, but no event is dispatched.",
+            ),
+            Look(
+                'tcp.payload contains "A-1001" && tcp.srcport == 80',
+                "Event 1: one event, one chunk, one segment. Do not count on it.",
+                comment=True,
+            ),
+            Look(
+                'tcp.payload contains "A-1002"',
+                "Events 2, 3 and 4 in one chunk and one segment: one read returns all three.",
+                comment=True,
+            ),
+            Look(
+                'tcp.payload contains ": heartbeat"',
+                "A comment of one line: the heartbeat that keeps proxies from cutting an idle connection.",
+            ),
+            Look(
+                'tcp.payload contains "A-1005"',
+                "The first part of event 5. It ends between the two bytes of the ü in Zürich: whoever decodes piece "
+                "by piece prints rubbish.",
+                comment=True,
+            ),
+            Look(
+                "tcp.payload contains 22:7d:0a:0a && tcp.len < 20",
+                "The rest of event 5, in another chunk and segment a quarter of a second later; the event exists from "
+                "here on.",
+                comment=True,
+            ),
+            Look(
+                'tcp.payload contains "event: note"',
+                "Three data lines make one text of three lines; the empty one in the middle counts.",
+            ),
+            Look(
+                "tcp.len == 1448",
+                "Event 7 is longer than a segment: one chunk, two segments, and the event is complete in the second.",
+            ),
+            Look('tcp.payload contains "no name"', "Without an `event` line the client gives it the name message."),
+            Look("http.response", "The last chunk, of length 0: the response has ended, the connection could be used again."),
+        ),
+        requires={"http.response": 1, "tcp.len == 1448": 1},
+        facts={"events": 9},
+    ),
+    Story(
+        name="sse-cut",
+        title="The stream dies in the middle of an event",
+        teaches="""The server process is killed while it writes event 60. Its kernel closes the connection politely with FIN,
+            which looks like an end; but the chunked body has no last chunk and the event no empty line, so
+            the client must throw the half event away. It comes back with Last-Event-ID: 40 and gets event
+            60 again, whole. Lines end in CR LF here.""",
+        record=cut,
+        peers=("curl", "uvicorn", "starlette", "unbound"),
+        looks=(
+            Look('tcp.payload contains "id: 40"', "Event 40, the last one that is complete before the cut."),
+            Look(
+                'tcp.payload contains "id: 60" && tcp.stream == 0',
+                "Half of event 60: a whole chunk, but no empty line, so that no event is dispatched.",
+                comment=True,
+            ),
+            Look(
+                "tcp.flags.fin == 1 && tcp.srcport == 80 && tcp.stream == 0",
+                "FIN without a last chunk: TCP says a clean end, HTTP/1.1 says incomplete, and HTTP is right.",
+                comment=True,
+            ),
+            Look('tcp.payload contains "Last-Event-ID"', "The client is back and says what it has: Last-Event-ID: 40."),
+            Look(
+                'tcp.payload contains "id: 60" && tcp.stream == 1',
+                "Event 60 again, whole this time: nothing was lost, because the server knows how to continue.",
+            ),
+            Look("http.response && tcp.stream == 1", "The chunk of length 0 that was missing the first time."),
+        ),
+        requires={"http.response && tcp.stream == 1": 1, "tcp.stream == 1": None},
+        expect=("sse-truncated",),
+        facts={"events": 5},
+    ),
 )

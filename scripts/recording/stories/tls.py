@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recording import certificates
 from recording.lab import Lab
-from recording.story import Story
+from recording.story import Look, Story
 
 CURL = ("curl", "--silent", "--show-error", "--http1.1")
 
@@ -43,7 +43,137 @@ def bad_certificate(lab: Lab, path: Path) -> bytes:
 
 
 STORIES = (
-    Story("https-tls12", "t", "t", tls12, ("curl", "nginx", "unbound"), ()),
-    Story("https-tls13", "t", "t", tls13, ("curl", "nginx", "unbound"), ()),
-    Story("tls-bad-certificate", "t", "t", bad_certificate, ("curl", "nginx", "unbound"), ()),
+    Story(
+        name="https-tls12",
+        title="TLS 1.2, full and resumed, without keys",
+        teaches="""What anybody on the path can see of HTTPS: the name of the server, the certificates and the chosen cipher
+            are in clear, all else is not, for this file holds no keys. The first connection needs two round
+            trips before the request; the second one offers the session again and skips certificates and key
+            exchange. Each side says close_notify before FIN.""",
+        record=tls12,
+        peers=("curl", "nginx", "unbound"),
+        looks=(
+            Look(
+                "tls.handshake.type == 1 && tcp.stream == 0",
+                "The ClientHello names {tls.handshake.extensions_server_name} in clear and offers "
+                "{tls.handshake.extensions_alpn_str} by ALPN.",
+            ),
+            Look(
+                "tls.handshake.type == 2 && tcp.stream == 0",
+                "The ServerHello chooses {tls.handshake.ciphersuite} (ECDHE-RSA-AES256-GCM-SHA384); the certificates "
+                "begin in this segment and do not fit.",
+            ),
+            Look(
+                "tls.handshake.type == 11",
+                "The Certificate message is complete here: the server's certificate and the intermediate; the root is "
+                "the client's business.",
+                comment=True,
+            ),
+            Look(
+                "tls.handshake.type == 16",
+                "ClientKeyExchange, ChangeCipherSpec and the first encrypted message: from here on the client's side "
+                "is dark.",
+            ),
+            Look(
+                "tls.handshake.type == 1 && tcp.stream == 1",
+                "The second ClientHello sends the session ID that the server gave out before.",
+            ),
+            Look(
+                "tls.handshake.type == 2 && tcp.stream == 1",
+                "The server accepts: the same session ID, then at once ChangeCipherSpec and Finished. One round trip "
+                "and all the signatures are saved.",
+                comment=True,
+            ),
+        ),
+        requires={
+            "tls.handshake.type == 1": 2,
+            "tls.handshake.type == 11": 1,
+            "tls.resumed": 1,
+            "tcp.flags.reset == 1": 0,
+            "http": 0,
+        },
+    ),
+    Story(
+        name="https-tls13",
+        title="TLS 1.3, with its keys",
+        teaches="""A whole TLS 1.3 connection that can be read to the last byte, because the client wrote its secrets down
+            (SSLKEYLOGFILE) and they are in this file. Already the server's second message is encrypted,
+            certificates included, and the request leaves after one round trip. Both sides still say
+            ChangeCipherSpec, for middleboxes that know nothing newer than TLS 1.2.""",
+        record=tls13,
+        peers=("curl", "nginx", "unbound"),
+        looks=(
+            Look(
+                "tls.handshake.type == 1",
+                "The ClientHello says 0x0303 (TLS 1.2) in its version field; TLS 1.3 is offered in the extension "
+                "supported_versions, "
+                "and the key share is sent before anybody asks for it.",
+            ),
+            Look(
+                "tls.handshake.type == 2",
+                "ServerHello in clear, then EncryptedExtensions, Certificate, CertificateVerify and Finished, all "
+                "under keys that exist since this packet.",
+                comment=True,
+            ),
+            Look(
+                "tls.handshake.type == 20 && tcp.srcport != 443",
+                "The client's Finished: with it the client has checked the certificate and the handshake; the request "
+                "follows at once.",
+            ),
+            Look(
+                "http.request",
+                "The request, decrypted with CLIENT_TRAFFIC_SECRET_0; on the wire its type is application data, as "
+                "that of every encrypted record.",
+            ),
+            Look(
+                "tls.handshake.type == 4",
+                "NewSessionTicket comes after the handshake and looks like data on the wire; it lets a later "
+                "connection resume.",
+                comment=True,
+            ),
+            Look(
+                "http.response",
+                "One TLS record holds the whole response and spans two segments: nothing of it can be verified, or "
+                "read, before its last byte is here.",
+            ),
+            Look("tls.alert_message.desc == 0", "close_notify, encrypted like all else: it tells an end from a cut."),
+        ),
+        requires={"http.request": 1, "http.response": 1, "tls.handshake.type == 11": 1},
+    ),
+    Story(
+        name="tls-bad-certificate",
+        title="A certificate that the client does not trust",
+        teaches="""The server's certificate is signed by itself, and curl refuses it, once over TLS 1.3 and once over TLS 1.2.
+            The alert unknown_ca (48) is the client's word about the server. Over TLS 1.2 anybody can read
+            it; over TLS 1.3 it is encrypted, which is why a server's log says more than a capture, unless
+            the capture has the keys, as this one does.""",
+        record=bad_certificate,
+        peers=("curl", "nginx", "unbound"),
+        looks=(
+            Look(
+                "tls.handshake.type == 11 && tcp.stream == 0",
+                "TLS 1.3: the certificate is encrypted; only with the keys it is seen that subject and issuer are the "
+                "same.",
+            ),
+            Look(
+                "tls.alert_message.desc == 48 && tcp.stream == 0",
+                "Fatal alert {tls.alert_message.desc}, unknown_ca, encrypted: without the keys this would be a record "
+                "of application data.",
+                comment=True,
+            ),
+            Look(
+                "tcp.flags.reset == 1 && tcp.stream == 0",
+                "curl closes with a reset: the connection has failed, and no request was ever sent.",
+            ),
+            Look("tls.handshake.type == 11 && tcp.stream == 1", "TLS 1.2: the same certificate, in clear."),
+            Look(
+                "tls.alert_message.desc == 48 && tcp.stream == 1",
+                "The same alert in clear, level {tls.alert_message.level} (fatal): who refuses is whoever sends it, "
+                "here the client.",
+                comment=True,
+            ),
+        ),
+        requires={"tls.alert_message.desc == 48": 2, "http": 0},
+        expect=("tls-alert",),
+    ),
 )
