@@ -350,7 +350,8 @@ class Session:
                 values = [layer.find(name) for name in ends]
                 if values[0] is not None and values[1] is not None:
                     source, destination = (cell(f.spec, f.value) for f in values if f is not None)
-        top = next((layer for layer in reversed(result.layers) if not layer.quoted), None)
+        own = [layer for layer in result.layers if not layer.quoted]
+        top = next((layer for layer in reversed(own) if layer.osi == 7), own[-1] if own else None)
         infos = [layer.summary for layer in result.layers if top is not None and layer.protocol == top.protocol]
         info = " · ".join(dict.fromkeys(infos[:4])) if top is not None else "not dissected"
         severity = max((int(issue.severity) for layer in result.layers for issue in layer.issues), default=0)

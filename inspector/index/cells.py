@@ -52,7 +52,8 @@ class _Range:
         return value
 
     def block(self, at: Ints, size: int) -> npt.NDArray[np.uint8]:
-        return self.view[np.minimum(at[:, None] + np.arange(size), len(self.view) - 1)]
+        found: npt.NDArray[np.uint8] = self.view[np.minimum(at[:, None] + np.arange(size), len(self.view) - 1)]
+        return found
 
 
 def _decimal(values: Ints, where: npt.NDArray[np.bool_] | None = None) -> Cells:
@@ -102,14 +103,14 @@ def _relative(r: _Range, number: str) -> Ints:
     bases = np.array(r.index.flows.base_seq or [[0, 0]], np.int64)
     own = direction if number == "seq" else 1 - direction
     value = (r.column(number) - bases[np.maximum(flow, 0), own]) & 0xFFFFFFFF
-    return value if number == "seq" else np.where(r.column("flags") & 0x10, value, 0)
+    # Without the ACK flag the number means nothing, and is shown as it stands.
+    return value if number == "seq" else np.where(r.column("flags") & 0x10, value, r.column("ack"))
 
 
 def _scaled(r: _Range) -> Ints:
     shifts = np.array(r.index.flows.shift or [[-1, -1]], np.int64)[np.maximum(r.column("flow"), 0)]
     own = np.take_along_axis(shifts, r.column("direction")[:, None], 1).ravel()
-    scaled = (shifts.min(axis=1) >= 0) & (r.column("flags") & 2 == 0)
-    return r.column("window") << np.where(scaled, own, 0)
+    return r.column("window") << np.where(r.column("flags") & 2 == 0, np.maximum(own, 0), 0)  # a SYN's is never scaled
 
 
 def _stream(r: _Range) -> Ints:
@@ -136,7 +137,7 @@ _CELLS: dict[str, Callable[[_Range], Cells]] = {
     "frame.time_delta": lambda r: _seconds(_delta(r)),
     "frame.len": lambda r: _decimal(r.column("wire")),
     "frame.cap_len": lambda r: _decimal(r.column("captured")),
-    "ip.version": lambda r: _blank(["4"] * len(r.at), r.four),
+    "ip.version": lambda r: _decimal(np.where(r.four, 4, 6), r.four | r.six),
     "ip.hdr_len": lambda r: _decimal((r.byte(r.network) & 15) * 4, r.four),
     "ip.dsfield": lambda r: _hex(r.byte(r.network + 1), 2, r.four),
     "ip.len": lambda r: _decimal(r.uint(r.network + 2, 2), r.four),

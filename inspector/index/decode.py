@@ -54,10 +54,13 @@ def decode(batch: Batch, links: Ints) -> Decoded:
     header4 = (version & 15) * 4
     fragment = u16(at + 6) & 0x3FFF
     total = u16(at + 2)
+    # A header that claims more than was on the wire is wrong: what was there counts, as in Wireshark.
+    total = np.where(total >= header4, np.minimum(total, batch.wire - network), total)
     four &= (header4 >= 20) & (fragment == 0) & (total >= header4) & (room >= header4)
     six = (kind == 0x86DD) & (room >= 40) & (version >> 4 == 6)
     plen = u16(at + 4)
     six &= plen > 0
+    plen = np.minimum(plen, batch.wire - network - 40)
     protocol = np.where(four, u8(at + 9), np.where(six, u8(at + 6), 0))
     header = np.where(four, header4, 40)
     size = np.where(four, total - header4, plen)

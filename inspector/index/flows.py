@@ -6,6 +6,7 @@ Keys are exact (the whole endpoint pair): a hash of the endpoints could be made 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 TCP, UDP = 6, 17
 SYN, ACK = 0x02, 0x10
+UNKNOWN, UNUSED = -1, -2  # window scales
 
 
 class Transport(NamedTuple):
@@ -92,7 +94,7 @@ class FlowTable:
 
     @property
     def shift(self) -> list[list[int]]:
-        """The window scale of the SYN, by direction; -1 where none was seen."""
+        """The window scale that a direction's windows are shifted by; negative where none is known (-1) or used (-2)."""
         return self._shifts
 
     @property
@@ -137,8 +139,8 @@ class FlowTable:
         flows = self._by_key.get(_ordered(at))
         if flows is None:
             return None
-        flow = next((flow for flow in reversed(flows) if self._first[flow] <= packet), None)
-        return None if flow is None else (flow, 0 if self._keys[flow] == at else 1)
+        place = bisect_right(flows, packet, key=self._first.__getitem__) - 1
+        return None if place < 0 else (flows[place], 0 if self._keys[flows[place]] == at else 1)
 
     def _lookup(self, found: Transport, packet: int) -> tuple[int, int]:
         at = (found.protocol, found.src, found.sport, found.dst, found.dport)
@@ -158,7 +160,7 @@ class FlowTable:
         self._first.append(packet)
         self._bases.append([0, 0])
         self._seen.append([False, False])
-        self._shifts.append([-1, -1])
+        self._shifts.append([UNKNOWN, UNKNOWN])
         self._packets.extend((0, 0))
         self._bytes.extend((0, 0))
         self._first_ns.append((1 << 63) - 1)
@@ -175,9 +177,17 @@ class FlowTable:
             bases[1 - direction] = (found.ack - 1) & 0xFFFFFFFF
             seen[1 - direction] = True
 
-    def offer_shift(self, flow: int, direction: int, shift: int) -> None:
-        """The window scale option of a SYN."""
-        self._shifts[flow][direction] = shift
+    def offer_shift(self, flow: int, direction: int, shift: int | None, answer: bool) -> None:
+        """The window scale option of a SYN (of a SYN ACK: `answer`), None where it has none.
+
+        Scaling needs the option in both SYNs (RFC 7323, 2.2). Where one of them was not seen, the other's counts.
+        """
+        shifts = self._shifts[flow]
+        if shift is None:
+            if shifts[direction] == UNKNOWN:
+                shifts[:] = [UNUSED, UNUSED]
+        else:
+            shifts[direction] = UNUSED if answer and shifts[1 - direction] == UNUSED else shift
 
     def settled(self, flow: int) -> bool:
         """Both directions' bases are known: later packets cannot change them."""

@@ -196,24 +196,8 @@ class Index:
         start = int(batch.offset[found.rows[i]]) - batch.base
         end = start + min(int(found.payload[i]), int(batch.captured[found.rows[i]]))
         head = batch.window[start:end].tobytes()
-        tcp = head[-((head_size(found, i, head)) or 20) :]
-        self._offer(tcp[20:], flow, direction)
-
-    def _offer(self, options: bytes, flow: int, direction: int) -> None:
-        at = 0
-        while at + 2 < len(options):
-            kind = options[at]
-            if kind == 0:
-                return
-            if kind == 1:
-                at += 1
-                continue
-            length = options[at + 1]
-            if kind == 3 and length == 3:
-                self.flows.offer_shift(flow, direction, min(options[at + 2], 14))
-            if length < 2:
-                return
-            at += length
+        options = head[len(head) - head_size(found, i, head) + 20 :]
+        self.flows.offer_shift(flow, direction, window_scale(options), bool(found.flags[i] & ACK))
 
     def _irregular(self, batch: Batch, row: int, number: int, rows: dict[str, Column]) -> None:
         start = int(batch.offset[row]) - batch.base
@@ -232,6 +216,22 @@ class Index:
             }  # fmt: skip
             for name, value in values.items():
                 rows[name][row] = value
+
+
+def window_scale(options: bytes) -> int | None:
+    """The window scale among a SYN's options, at most 14 (RFC 7323, 2.3); None where it is not there."""
+    at, found = 0, None
+    while at + 2 < len(options) and options[at] != 0:
+        if options[at] == 1:
+            at += 1
+            continue
+        length = options[at + 1]
+        if length < 2:
+            break
+        if options[at] == 3 and length == 3:
+            found = min(options[at + 2], 14)
+        at += length
+    return found
 
 
 def head_size(found: Decoded, i: int, head: bytes) -> int:

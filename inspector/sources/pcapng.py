@@ -21,6 +21,7 @@ OPT_END, OPT_COMMENT = 0, 1
 IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_FILTER, IF_OS, IF_TSOFFSET = 2, 3, 9, 11, 12, 14
 ISB_RECEIVED, ISB_DROPPED, ISB_OS_DROPPED = 4, 5, 7
 NRB_IPV4, NRB_IPV6 = 1, 2
+UNTIMED = (1 << 64) - 1  # the stamp of a packet in a simple block, which has none
 
 
 class Pcapng(Source):
@@ -99,7 +100,7 @@ class Pcapng(Source):
                     self._comments(window, options, pos + length - 4)
             else:
                 try:
-                    self._block(kind, window, pos, length, rows)
+                    self._block(kind, window, pos, length, rows, base)
                 except (struct.error, IndexError):
                     self._damaged(base + pos, f"a block of type {kind} at byte {base + pos:,} is shorter than its contents")
                     return pos
@@ -121,7 +122,9 @@ class Pcapng(Source):
             yield code, window[start + 4 : start + 4 + length]
             start += 4 + (length + 3 & ~3)
 
-    def _block(self, kind: int, window: bytes, pos: int, length: int, rows: list[tuple[int, int, int, int, int]]) -> None:
+    def _block(
+        self, kind: int, window: bytes, pos: int, length: int, rows: list[tuple[int, int, int, int, int]], base: int
+    ) -> None:
         order, stop = self._order, pos + length - 4
         if kind == SECTION:
             self._first = len(self.interfaces)
@@ -131,17 +134,17 @@ class Pcapng(Source):
         elif kind == SIMPLE:
             (wire,) = struct.unpack_from(order + "I", window, pos + 8)
             if self._first >= len(self.interfaces):
-                self._damaged(pos, f"packet {self._count + 1} comes before any interface")
+                self._damaged(base + pos, f"packet {self._count + 1} comes before any interface")
                 return
             snap = self.interfaces[self._first].snap_length
             captured = min(wire, snap or wire, length - 16)
-            rows.append((pos + 12, captured, wire, -1, self._first))
+            rows.append((pos + 12, captured, wire, UNTIMED, self._first))
             self._count += 1
         elif kind == PACKET:
             interface, _, high, low, captured, wire = struct.unpack_from(order + "HHIIII", window, pos + 8)
             if captured > length - 32 or self._first + interface >= len(self.interfaces):
                 self._damaged(
-                    pos, f"packet {self._count + 1} is longer than its block, or names an interface that does not exist"
+                    base + pos, f"packet {self._count + 1} is longer than its block, or names an interface that does not exist"
                 )
                 return
             rows.append((pos + 28, captured, wire, high << 32 | low, self._first + interface))
@@ -190,20 +193,21 @@ class Pcapng(Source):
             start += 4 + (length + 3 & ~3)
 
     def _batch(self, rows: list[tuple[int, int, int, int, int]], base: int, window: bytes) -> Batch:
-        columns = np.array(rows, dtype=object).T
-        offset, captured, wire, interface = (columns[i].astype(np.int64) for i in (0, 1, 2, 4))
-        stamps = columns[3]
+        columns = np.array(rows, np.uint64)
+        offset, captured, wire, interface = columns[:, [0, 1, 2, 4]].astype(np.int64).T
+        stamps = columns[:, 3]
         time = np.zeros(len(rows), np.int64)
         for number in np.unique(interface):
             chosen = interface == number
             one = self.interfaces[number]
             ticks, shift = one.ticks_per_second, one.offset_seconds * 1_000_000_000
-            if 1_000_000_000 % ticks == 0:
-                factor = 1_000_000_000 // ticks
-                exact = [0 if stamp < 0 else _clip(stamp * factor + shift) for stamp in stamps[chosen]]
-            else:
-                exact = [0 if stamp < 0 else _clip(stamp * 1_000_000_000 // ticks + shift) for stamp in stamps[chosen]]
-            time[chosen] = exact
+            mine = stamps[chosen]
+            factor = 1_000_000_000 // ticks
+            if factor * ticks == 1_000_000_000 and (int(mine.max()) * factor + abs(shift)) < 1 << 63:
+                time[chosen] = mine.astype(np.int64) * factor + shift
+            else:  # binary fractions, picoseconds, nonsense: exact, one by one
+                time[chosen] = [_clip(stamp * 1_000_000_000 // ticks + shift) for stamp in mine.tolist()]
+        time[stamps == UNTIMED] = 0
         return Batch(base + offset, captured, wire, time, interface, base, np.frombuffer(window, np.uint8))
 
 

@@ -141,7 +141,7 @@ class Http1(StreamParser):
         self._requests_seen = True
         method, target, _ = head.start
         packet = reader.packet()
-        asked = {
+        asked: dict[str, Any] = {
             "method": method,
             "target": target,
             "host": head.get("host") or "",

@@ -1,0 +1,41 @@
+"""The Textual application."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from inspector.session import Session
+from inspector.tui.screens.help import HelpScreen
+from inspector.tui.screens.home import HomeScreen
+from inspector.tui.screens.packets import PacketsScreen
+
+
+class InspectorApp(App[None]):
+    """osi-inspect in the terminal: the home screen, or one capture."""
+
+    TITLE = "osi-inspect"
+    CSS_PATH = "inspector.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("Q", "quit", "Quit", show=False),
+        Binding("colon", "command_palette", "Commands", show=False),
+    ]
+
+    def __init__(self, session: Session | None = None, start: int | None = None) -> None:
+        super().__init__()
+        self._session = session
+        self._first = start
+
+    def on_mount(self) -> None:
+        self.theme = "textual-dark"
+        self.push_screen(HomeScreen() if self._session is None else PacketsScreen(self._session, self._first))
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen())
+
+
+def run(session: Session | None, start: int | None = None) -> None:
+    """Run the application until the user leaves it."""
+    InspectorApp(session, start).run()

@@ -1,0 +1,52 @@
+"""What workers and widgets tell the screen."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+from inspector.core.field import Field
+from inspector.core.stream import Pdu
+from inspector.dissection.engine import Dissection
+
+
+class Loaded(Message):
+    """The index has grown, or is complete; or loading failed with `error`."""
+
+    def __init__(self, error: str = "") -> None:
+        super().__init__()
+        self.error = error
+
+
+class Dissected(Message):
+    """A packet was dissected."""
+
+    def __init__(self, number: int, result: Dissection, part_of: list[Pdu]) -> None:
+        super().__init__()
+        self.number = number
+        self.result = result
+        self.part_of = part_of
+
+
+class PacketSelected(Message):
+    """The list's cursor stands on another packet."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class FieldSelected(Message):
+    """A field was chosen in the tree."""
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self.field = field
+
+
+class ByteSelected(Message):
+    """A byte was chosen in the hex view."""
+
+    def __init__(self, buffer: str, offset: int) -> None:
+        super().__init__()
+        self.buffer = buffer
+        self.offset = offset

@@ -1,0 +1,68 @@
+"""The home screen: the bundled captures, and what each teaches."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer, OptionList, Static
+from textual.widgets.option_list import Option
+
+from inspector.session import bundled
+from inspector.tui.recent import recent_files
+
+
+class HomeScreen(Screen[None]):
+    """Choose a capture."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("q", "app.quit", "Quit"),
+        Binding("j", "app.simulate_key('down')", show=False),
+        Binding("k", "app.simulate_key('up')", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        yield Static(" osi-inspect · choose a capture and press Enter", id="title", markup=False)
+        yield OptionList(id="captures")
+        with VerticalScroll(id="why"):
+            yield Static(id="why-text", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._captures = bundled()
+        self._recent = recent_files()
+        options = self.query_one(OptionList)
+        options.border_title = "Captures"
+        for capture in self._captures:
+            options.add_option(
+                Option(Text.assemble((f"{capture.name:<22}", "bold"), capture.title), id=f"bundled:{capture.name}")
+            )
+        for path in self._recent:
+            options.add_option(Option(Text.assemble(("recent  ", "dim"), path), id=f"file:{path}"))
+        options.focus()
+        self.query_one("#why").border_title = "What it teaches"
+
+    @on(OptionList.OptionHighlighted)
+    def _show(self, event: OptionList.OptionHighlighted) -> None:
+        name = (event.option.id or "").removeprefix("bundled:")
+        found = next((capture for capture in self._captures if capture.name == name), None)
+        self.query_one("#why-text", Static).update(found.teaches if found else "A capture that you opened before.")
+
+    @on(OptionList.OptionSelected)
+    def _open(self, event: OptionList.OptionSelected) -> None:
+        from inspector.core.errors import InspectError
+        from inspector.session import open_session
+        from inspector.tui.screens.packets import PacketsScreen
+
+        try:
+            session = open_session((event.option.id or "").partition(":")[2], load=False)
+        except InspectError as error:
+            self.notify(str(error), severity="error")
+            return
+        self.app.push_screen(PacketsScreen(session))

@@ -1,0 +1,81 @@
+"""The field tree: layers, and below each its fields."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+from inspector.core.field import Field
+from inspector.core.layer import Layer
+from inspector.core.text import printable
+from inspector.dissection.engine import Dissection
+from inspector.tui.messages import FieldSelected
+
+Entry = Layer | Field
+
+
+class FieldTree(Tree[Entry]):
+    """Layers with their fields; the last layer is open."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__("packet", id=id)
+        self.show_root = False
+        self.guide_depth = 2
+        self._quiet = False
+
+    def show(self, result: Dissection) -> None:
+        """Show another packet."""
+        self.clear()
+        for layer in result.layers:
+            label = Text.assemble((layer.title, "bold"), "  ", printable(layer.summary))
+            node = self.root.add(label, layer, expand=layer is result.layers[-1])
+            for field in layer.fields:
+                self._add(node, field)
+
+    def _add(self, node: TreeNode[Entry], field: Field) -> None:
+        mark = "≈ " if field.generated else ""
+        label = Text.assemble((f"{mark}{field.label}  ", "dim"), field.text)
+        if field.children:
+            inner = node.add(label, field)
+            for child in field.children:
+                self._add(inner, child)
+        else:
+            node.add_leaf(label, field)
+
+    def reveal(self, entry: Entry) -> None:
+        """Put the cursor on a layer or a field, opening what is around it, without telling anybody."""
+        node = self._find(self.root, entry)
+        if node is None:
+            return
+        parent = node.parent
+        while parent is not None:
+            parent.expand()
+            parent = parent.parent
+        self._quiet = True
+        self.call_after_refresh(self._move, node)
+
+    def _move(self, node: TreeNode[Entry]) -> None:
+        self.move_cursor(node)
+        self.scroll_to_node(node, animate=False)
+        self.call_after_refresh(self._loud)
+
+    def _loud(self) -> None:
+        self._quiet = False
+
+    def _find(self, node: TreeNode[Entry], entry: Entry) -> TreeNode[Entry] | None:
+        for child in node.children:
+            if child.data is entry:
+                return child
+            found = self._find(child, entry)
+            if found is not None:
+                return found
+        return None
+
+    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Entry]) -> None:
+        event.stop()
+        if self._quiet or not self.has_focus:
+            return
+        entry = event.node.data
+        if isinstance(entry, Field):
+            self.post_message(FieldSelected(entry))
