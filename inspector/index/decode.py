@@ -1,6 +1,6 @@
 """Link, IP, TCP and UDP headers of a whole window, read with numpy.
 
-Only regular packets: Ethernet (up to two tags), Linux cooked, null or raw IP; IPv4 in one piece or IPv6 without extension
+Only regular packets: Ethernet (up to two tags), Linux cooked, null or raw IP; IPv4 in one piece and without options (a source route changes the destination) or IPv6 without extension
 headers; TCP or UDP on no tunnel's port; headers whole. All others are left to the slow path.
 """
 
@@ -56,7 +56,7 @@ def decode(batch: Batch, links: Ints) -> Decoded:
     total = u16(at + 2)
     # A header that claims more than was on the wire is wrong: what was there counts, as in Wireshark.
     total = np.where(total >= header4, np.minimum(total, batch.wire - network), total)
-    four &= (header4 >= 20) & (fragment == 0) & (total >= header4) & (room >= header4)
+    four &= (header4 == 20) & (fragment == 0) & (total >= header4) & (room >= header4)
     six = (kind == 0x86DD) & (room >= 40) & (version >> 4 == 6)
     plen = u16(at + 4)
     six &= plen > 0
