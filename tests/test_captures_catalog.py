@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from inspector.session import open_session
+
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 CATALOG: dict[str, dict[str, Any]] = tomllib.loads((CAPTURES / "catalog.toml").read_text())
 NAMES = sorted(CATALOG)
@@ -276,3 +278,23 @@ def test_a_cut_stream_ends_within_an_event() -> None:
     body = dechunked(first)
     assert EMPTY_LINE.split(body)[-1], "the last event has an end"
     assert not first.endswith(b"0\r\n\r\n"), "the chunked body has an end"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_we_see_what_is_announced_and_nothing_else(name: str) -> None:
+    """Every packet dissects; no bug shows up as an issue, and no issue is a surprise."""
+    session = open_session(str(CAPTURES / f"{name}.pcapng"))
+    try:
+        assert session.damage is None
+        assert session.count == CATALOG[name]["facts"]["packets"]
+        issues = {
+            issue.code: number
+            for number in range(1, session.count + 1)
+            for layer in session.dissect(number).layers
+            for issue in layer.issues
+        }
+        assert set(issues) <= set(CATALOG[name]["expect"]), issues
+        commented = {number for number in range(1, session.count + 1) if session.comments(number)}
+        assert commented and commented <= {look["n"] for look in CATALOG[name]["packets"]}
+    finally:
+        session.close()
