@@ -1,7 +1,8 @@
 """Link, IP, TCP and UDP headers of a whole window, read with numpy.
 
-Only regular packets: Ethernet (up to two tags), Linux cooked, null or raw IP; IPv4 in one piece and without options (a source route changes the destination) or IPv6 without extension
-headers; TCP or UDP on no tunnel's port; headers whole. All others are left to the slow path.
+Only regular packets: Ethernet (up to two tags), Linux cooked, null or raw IP; IPv4 in one piece without options (a source
+route changes the destination) or IPv6 without extension headers; TCP or UDP on no tunnel's port; headers whole. All others
+are left to the slow path.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class FlowTable:
     def _numbers(self, flow: int, direction: int, found: Transport) -> None:
         """The base of the relative numbers: the SYN's own, or one before the first that was seen (as Wireshark counts)."""
         bases, seen = self._bases[flow], self._seen[flow]
-        if not seen[direction]:
+        if not seen[direction] or found.flags & (SYN | ACK) == SYN | ACK:
             bases[direction] = found.seq if found.flags & SYN else (found.seq - 1) & 0xFFFFFFFF
             seen[direction] = True
         if not seen[1 - direction] and found.flags & ACK:
