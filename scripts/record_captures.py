@@ -48,6 +48,7 @@ def missing() -> Iterable[str]:
         return
     if os.geteuid():
         yield "network namespaces need root: run it with sudo"
+        return  # others may not even see /usr/sbin
     for program, package in PROGRAMS.items():
         if not shutil.which(program):
             yield f"{program} is missing: apt install {package}"

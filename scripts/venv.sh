@@ -47,4 +47,5 @@ prepare() {
         fail "the installation into .venv failed; the lines above say why"
     printf '%s\n' "$root" >"$venv/.place"
     cp "$root/pyproject.toml" "$stamp"
+    cp "$root/pyproject.toml" "$venv/.prepared-run" # what any extra contains
 }
