@@ -21,6 +21,8 @@ OPT_END, OPT_COMMENT = 0, 1
 IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_FILTER, IF_OS, IF_TSOFFSET = 2, 3, 9, 11, 12, 14
 ISB_RECEIVED, ISB_DROPPED, ISB_OS_DROPPED = 4, 5, 7
 NRB_IPV4, NRB_IPV6 = 1, 2
+# Bytes that each kind of block has at least, its two lengths with it.
+SHORTEST = {SECTION: 28, INTERFACE: 20, PACKET: 32, SIMPLE: 16, NAMES: 12, STATISTICS: 24, ENHANCED: 32, SECRETS: 20}
 UNTIMED = (1 << 64) - 1  # the stamp of a packet in a simple block, which has none
 
 
@@ -85,7 +87,10 @@ class Pcapng(Source):
             padded = (length + 3) & ~3
             if pos + padded > end:
                 return pos
-            if kind == ENHANCED and length >= 32:
+            if length < SHORTEST.get(kind, 12):
+                self._damaged(base + pos, f"a block of type {kind} at byte {base + pos:,} is shorter than its contents")
+                return pos
+            if kind == ENHANCED:
                 interface, high, low, captured, wire = enhanced(window, pos + 8)
                 if captured > min(length - 32, MAX_CAPTURED) or self._first + interface >= len(self.interfaces):
                     why = "is longer than its block" if captured > length - 32 else "names an interface that does not exist"
@@ -99,11 +104,7 @@ class Pcapng(Source):
                 if options + 4 < pos + length - 4:
                     self._comments(window, options, pos + length - 4)
             else:
-                try:
-                    self._block(kind, window, pos, length, rows, base)
-                except (struct.error, IndexError):
-                    self._damaged(base + pos, f"a block of type {kind} at byte {base + pos:,} is shorter than its contents")
-                    return pos
+                self._block(kind, window, pos, length, rows, base)
                 if self.damage is not None:
                     return pos
             pos += padded
@@ -142,7 +143,7 @@ class Pcapng(Source):
             self._count += 1
         elif kind == PACKET:
             interface, _, high, low, captured, wire = struct.unpack_from(order + "HHIIII", window, pos + 8)
-            if captured > length - 32 or self._first + interface >= len(self.interfaces):
+            if captured > min(length - 32, MAX_CAPTURED) or self._first + interface >= len(self.interfaces):
                 self._damaged(
                     base + pos, f"packet {self._count + 1} is longer than its block, or names an interface that does not exist"
                 )
