@@ -170,6 +170,8 @@ class Session:
             if progress is not None:
                 progress(share)
 
+        if self.complete:
+            return
         self.index.build(tell)
         self.complete = True
         self.progress = 1.0
@@ -351,7 +353,7 @@ class Session:
                 if values[0] is not None and values[1] is not None:
                     source, destination = (cell(f.spec, f.value) for f in values if f is not None)
         own = [layer for layer in result.layers if not layer.quoted]
-        top = next((layer for layer in reversed(own) if layer.osi == 7), own[-1] if own else None)
+        top = max(own, key=lambda layer: (layer.osi == 7, layer.osi == 5, own.index(layer)), default=None)
         infos = [layer.summary for layer in result.layers if top is not None and layer.protocol == top.protocol]
         info = " · ".join(dict.fromkeys(infos[:4])) if top is not None else "not dissected"
         severity = max((int(issue.severity) for layer in result.layers for issue in layer.issues), default=0)

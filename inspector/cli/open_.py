@@ -28,9 +28,8 @@ def command(
     if not sys.stdout.isatty():
         session.load()
         for row in session.rows(1, session.count + 1):
-            print(
-                f"{row.number:>6} {row.time_ns / 1e9:.6f} {row.source} → {row.destination} {row.protocol} {row.length} {row.info}"
-            )
+            ends = f"{row.source} → {row.destination}"
+            print(f"{row.number:>6} {row.time_ns / 1e9:.6f} {ends} {row.protocol} {row.length} {row.info}")
         return
     from inspector.tui.app import run
 

@@ -8,6 +8,7 @@ from inspector.protocols.encodings import json, text
 from inspector.protocols.http import http1, sse
 from inspector.protocols.link import arp, cooked, ethernet, vlan
 from inspector.protocols.network import icmp, ipv4, ipv6
+from inspector.protocols.tls import handshake, record
 from inspector.protocols.transport import tcp, udp
 from inspector.protocols.websocket import websocket
 
@@ -28,6 +29,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
     dns.PROTOCOL,
     dns.MDNS,
     dns.LLMNR,
+    record.PROTOCOL,
+    handshake.PROTOCOL,
     http1.PROTOCOL,
     sse.PROTOCOL,
     websocket.PROTOCOL,

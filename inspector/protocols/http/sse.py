@@ -197,6 +197,6 @@ CARD = Card(
     "the client reconnects by itself and sends Last-Event-ID",
 )
 PROTOCOL = Protocol(
-    "sse", "Server-sent event", 7, FIELDS, dissect, keys={"http.body": ["text/event-stream"]}, parser=EventStream, explain=explain,
-    card=CARD, reference="WHATWG HTML, 9.2",
+    "sse", "SSE event", 7, FIELDS, dissect, keys={"http.body": ["text/event-stream"]}, parser=EventStream,
+    explain=explain, card=CARD, reference="WHATWG HTML, 9.2",
 )  # fmt: skip

@@ -17,8 +17,8 @@ TYPES = {0: "Echo reply", 3: "Destination unreachable", 4: "Source quench", 5: "
 UNREACHABLE = {0: "network", 1: "host", 2: "protocol", 3: "port", 4: "fragmentation needed", 13: "administratively prohibited"}
 TYPES6 = {1: "Destination unreachable", 2: "Packet too big", 3: "Time exceeded", 4: "Parameter problem", 128: "Echo request",
           129: "Echo reply", 130: "Multicast listener query", 131: "Multicast listener report", 132: "Multicast listener done",
-          133: "Router solicitation", 134: "Router advertisement", 135: "Neighbour solicitation", 136: "Neighbour advertisement",
-          137: "Redirect", 143: "Multicast listener report v2"}  # fmt: skip
+          133: "Router solicitation", 134: "Router advertisement", 135: "Neighbour solicitation",
+          136: "Neighbour advertisement",          137: "Redirect", 143: "Multicast listener report v2"}  # fmt: skip
 ERRORS, ECHOES, ERRORS6, ECHOES6 = (3, 4, 5, 11, 12), (0, 8), (1, 2, 3, 4), (128, 129)
 
 FIELDS = catalog(

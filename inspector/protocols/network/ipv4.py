@@ -16,8 +16,8 @@ DSCP = {0: "CS0", 8: "CS1", 10: "AF11", 12: "AF12", 14: "AF13", 16: "CS2", 18: "
         26: "AF31", 28: "AF32", 30: "AF33", 32: "CS4", 34: "AF41", 36: "AF42", 38: "AF43", 40: "CS5", 44: "VOICE-ADMIT",
         46: "EF", 48: "CS6", 56: "CS7"}  # fmt: skip
 ECN = {0: "Not-ECT", 1: "ECT(1)", 2: "ECT(0)", 3: "CE"}
-OPTIONS = {0: "End of options", 1: "No operation", 7: "Record route", 68: "Timestamp", 130: "Security", 131: "Loose source route",
-           137: "Strict source route", 148: "Router alert"}  # fmt: skip
+OPTIONS = {0: "End of options", 1: "No operation", 7: "Record route", 68: "Timestamp", 130: "Security",
+           131: "Loose source route",           137: "Strict source route", 148: "Router alert"}  # fmt: skip
 
 FIELDS = catalog(
     uint("ip.version", "Version", 4),

@@ -14,13 +14,14 @@ from inspector.protocols.transport.ports import verify
 OPTIONS = {
     0: "End of options", 1: "No operation", 2: "Maximum segment size", 3: "Window scale", 4: "SACK permitted", 5: "SACK",
     6: "Echo", 7: "Echo reply", 8: "Timestamps", 9: "Partial order connection permitted", 10: "Partial order service profile",
-    11: "CC", 12: "CC.NEW", 13: "CC.ECHO", 14: "Alternate checksum request", 15: "Alternate checksum data", 18: "Trailer checksum",
-    19: "MD5 signature", 20: "SCPS capabilities", 21: "Selective negative acknowledgements", 22: "Record boundaries",
+    11: "CC", 12: "CC.NEW", 13: "CC.ECHO", 14: "Alternate checksum request", 15: "Alternate checksum data",
+    18: "Trailer checksum", 19: "MD5 signature", 20: "SCPS capabilities",
+    21: "Selective negative acknowledgements", 22: "Record boundaries",
     23: "Corruption experienced", 24: "SNAP", 26: "Compression filter", 27: "Quick-Start response", 28: "User timeout",
     29: "Authentication (TCP-AO)", 30: "Multipath TCP", 34: "Fast Open cookie", 69: "Encryption negotiation (TCP-ENO)",
     172: "Accurate ECN order 0", 174: "Accurate ECN order 1", 253: "Experiment 1", 254: "Experiment 2",
 }  # fmt: skip
-FLAGS = (("ACK", 0x10), ("SYN", 0x02), ("FIN", 0x01), ("RST", 0x04), ("PSH", 0x08), ("URG", 0x20), ("ECE", 0x40), ("CWR", 0x80), ("AE", 0x100))  # fmt: skip
+FLAGS = {"SYN": 0x02, "FIN": 0x01, "RST": 0x04, "PSH": 0x08, "ACK": 0x10, "URG": 0x20, "ECE": 0x40, "CWR": 0x80, "AE": 0x100}
 END, NOP, MSS, SCALE, SACK_PERMITTED, SACK, TIMESTAMPS, FAST_OPEN = 0, 1, 2, 3, 4, 5, 8, 34
 MAX_SCALE = 14  # RFC 7323, 2.3
 
@@ -66,9 +67,7 @@ FIELDS = catalog(
 
 def flag_words(flags: int) -> str:
     """`SYN ACK`, the flags that are set, the telling ones first."""
-    order = ("SYN", "FIN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
-    names = {name for name, bit in FLAGS if flags & bit}
-    return " ".join(name for name in order if name in names)
+    return " ".join(name for name, bit in FLAGS.items() if flags & bit)
 
 
 def dissect(c: Cursor) -> None:
