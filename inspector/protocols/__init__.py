@@ -32,6 +32,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     record.PROTOCOL,
     handshake.PROTOCOL,
     http1.PROTOCOL,
+    http1.SSDP,
     sse.PROTOCOL,
     websocket.PROTOCOL,
     websocket.MESSAGE,

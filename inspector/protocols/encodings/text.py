@@ -17,10 +17,11 @@ FORM_FIELDS = catalog(string("urlencoded-form.pair", "Pair"), string("urlencoded
 def dissect(c: Cursor) -> None:
     count = 0
     size = c.remaining
+    data = c.peek(size)
+    start = c.pos
     while c.remaining and count < MAX_LINES:
-        rest = c.peek(c.remaining)
-        at = rest.find(b"\n")
-        c.string("data-text-lines.line", len(rest) if at < 0 else at + 1)
+        at = data.find(b"\n", c.pos - start)
+        c.string("data-text-lines.line", c.remaining if at < 0 else at + 1 - (c.pos - start))
         count += 1
     if c.remaining:
         c.string("data-text-lines.rest", c.remaining)
@@ -29,11 +30,11 @@ def dissect(c: Cursor) -> None:
 
 def dissect_form(c: Cursor) -> None:
     pairs = []
+    data, start = c.peek(c.remaining), c.pos
     while c.remaining:
-        rest = c.peek(c.remaining)
-        at = rest.find(b"&")
-        size = len(rest) if at < 0 else at + 1
-        raw = rest[:size].rstrip(b"&").decode("utf-8", "surrogateescape")
+        at = data.find(b"&", c.pos - start)
+        size = c.remaining if at < 0 else at + 1 - (c.pos - start)
+        raw = c.peek(size).rstrip(b"&").decode("utf-8", "surrogateescape")
         name, _, value = raw.partition("=")
         text = f"{unquote_plus(name)} = {unquote_plus(value)}"
         c.add("urlencoded-form.pair", raw, c.pos, c.pos + size, text)

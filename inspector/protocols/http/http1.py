@@ -6,7 +6,10 @@ of its own, so that an unending response is seen as it comes; its chunks are uni
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from collections import deque
+from hashlib import sha1
 from typing import Any
 
 from inspector.core.cursor import Cursor
@@ -22,6 +25,9 @@ from inspector.protocols.http.head import METHODS, Head, is_request_line, is_sta
 EVENT_STREAM = "text/event-stream"
 MAX_CHUNK_LINE = 16 * 1024  # a chunk's size and extensions
 NO_BODY = (204, 304)
+WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;|\r?\n?$)")
 
 HEADERS = {
     "host": "http.host", "user-agent": "http.user_agent", "referer": "http.referer", "accept": "http.accept",
@@ -35,7 +41,7 @@ HEADERS = {
     "sec-websocket-extensions": "http.sec_websocket_extensions", "sec-websocket-key": "http.sec_websocket_key",
     "sec-websocket-protocol": "http.sec_websocket_protocol", "sec-websocket-version": "http.sec_websocket_version",
     "www-authenticate": "http.www_authenticate", "proxy-authenticate": "http.proxy_authenticate",
-    "proxy-authorization": "http.proxy_authorization", "proxy-connection": "http.proxy_connect_host",
+    "proxy-authorization": "http.proxy_authorization",
 }  # fmt: skip
 
 FIELDS = catalog(
@@ -50,6 +56,7 @@ FIELDS = catalog(
     heading("http.cookies", "Cookies"),
     string("http.cookie_pair", "Cookie"),
     string("http.request.full_uri", "Full URI"),
+    string("http.response_for.uri", "Answers the request for"),
     flag("http.request", "Request"),
     flag("http.response", "Response"),
     frame("http.request_in", "Answers the request in packet"),
@@ -152,8 +159,10 @@ class Http1(StreamParser):
         info: dict[str, Any] = {"asked": asked, "head_stop": reader.pos}
         self._asked.append(asked)
         if method == "CONNECT" or "upgrade" in head.tokens("connection"):
-            self.node.emit("head", reader, start, reader.pos, info)
-            yield from self._body(reader, start, head, info, request=True, head_only=True)
+            if "chunked" in head.tokens("transfer-encoding") or _length(head):
+                yield from self._body(reader, start, head, info, request=True)
+            else:
+                self.node.emit("head", reader, start, reader.pos, info)
             answered = yield from self.wait(lambda: asked["answer"] is not None)
             if answered and asked.get("handed"):
                 table, key, extra, why = asked["handed"]
@@ -165,7 +174,7 @@ class Http1(StreamParser):
     # --- responses
 
     def _response(self, reader: Reader, start: int, head: Head) -> Steps[bool]:
-        code = int(head.start[1]) if head.start[1].isdigit() else 0
+        code = _code(head.start[1].encode("latin-1"))
         if not self._asked:
             other = self.node.reader(1 - reader.direction)
             if other.available or self._requests_seen:
@@ -199,9 +208,7 @@ class Http1(StreamParser):
 
     # --- bodies (RFC 9112, 6.3)
 
-    def _body(
-        self, reader: Reader, start: int, head: Head, info: dict[str, Any], request: bool, head_only: bool = False
-    ) -> Steps[None]:
+    def _body(self, reader: Reader, start: int, head: Head, info: dict[str, Any], request: bool) -> Steps[None]:
         asked = info.get("asked")
         code = info.get("code", 0)
         method = asked["method"] if asked else ""
@@ -217,8 +224,6 @@ class Http1(StreamParser):
         elif not request:
             framing = "close"
         info["framing"] = framing
-        if head_only and framing == "none":
-            return
         media = (head.get("content-type") or "").split(";")[0].strip().lower()
         if media == EVENT_STREAM and not request and framing != "none":
             yield from self._events(reader, start, head, info, framing, length or 0)
@@ -229,7 +234,7 @@ class Http1(StreamParser):
             if framing == "length":
                 info["missing"] = yield from reader.skip(length or 0, over_gaps=True)
             elif framing == "chunked":
-                while (yield from self._chunk(reader))[2]:
+                while (yield from self._chunk(reader, over_gaps=True))[2]:
                     pass
             elif framing == "close":
                 while (yield from reader.some()):
@@ -243,16 +248,15 @@ class Http1(StreamParser):
             raise
         self.node.emit("message", reader, start, reader.pos, info, complete=complete, packet=stop_packet)
 
-    def _chunk(self, reader: Reader) -> Steps[tuple[int, int, int]]:
+    def _chunk(self, reader: Reader, over_gaps: bool = False) -> Steps[tuple[int, int, int]]:
         """One chunk; returns where its data begins and ends, and its size (0 for the last, with its trailers)."""
         line = yield from reader.until(b"\n", MAX_CHUNK_LINE)
-        try:
-            size = int(line.split(b";")[0].strip() or b"x", 16)
-        except ValueError:
-            raise TooLong from None
+        size = chunk_size(line)
+        if size is None:
+            raise TooLong
         begin = reader.pos
         if size:
-            yield from reader.skip(size)
+            yield from reader.skip(size, over_gaps)
             yield from reader.until(b"\n", 2)
             return begin, begin + size, size
         while (yield from reader.until(b"\n", MAX_HEAD)).strip(b"\r\n"):
@@ -333,9 +337,25 @@ class _Feed:
             self._child.end(self._reader.direction, packet, self._reader.reset)
 
 
+def chunk_size(line: bytes) -> int | None:
+    """The number at the start of a chunk's size line (RFC 9112, 7.1): hexadecimal digits and nothing else, no sign."""
+    found = _CHUNK_SIZE.match(line)
+    return int(found.group(1), 16) if found else None
+
+
+def websocket_accept(key: str) -> str:
+    """The answer that a server owes to a Sec-WebSocket-Key (RFC 6455, 4.2.2)."""
+    return b64encode(sha1(key.strip().encode("latin-1", "replace") + WEBSOCKET_GUID).digest()).decode("ascii")
+
+
 def _length(head: Head) -> int | None:
     value = (head.get("content-length") or "").split(",")[0].strip()
-    return int(value) if value.isdigit() and len(value) < 20 else None
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+def _code(word: bytes) -> int:
+    """A status code: three digits (RFC 9112, 4); 0 where it is something else."""
+    return int(word) if len(word) == 3 and word.isdigit() else 0
 
 
 # --- the layer of one unit
@@ -369,8 +389,11 @@ def _data_size(c: Cursor) -> str:
 
 def _line(c: Cursor) -> tuple[bytes, int]:
     """The next line without its end, and where the next one begins."""
-    rest = c.peek(min(c.remaining, MAX_HEAD))
+    rest = c.peek(512)
     at = rest.find(b"\n")
+    if at < 0:
+        rest = c.peek(min(c.remaining, MAX_HEAD))
+        at = rest.find(b"\n")
     if at < 0:
         return rest, c.pos + len(rest)
     return rest[: at - 1 if rest[at - 1 : at] == b"\r" else at], c.pos + at + 1
@@ -406,7 +429,7 @@ def _start_line(c: Cursor, head: Head) -> None:
     at = c.pos
     for name, word in zip(names, words, strict=False):
         if name == "http.response.code":
-            c.add(name, int(word) if word.isdigit() else 0, at, at + len(word))
+            c.add(name, _code(word), at, at + len(word))
         elif word or name != "http.response.phrase":
             c.add(name, word.decode("utf-8", "surrogateescape"), at, at + len(word))
         at += len(word) + 1
@@ -421,7 +444,7 @@ def _start_line(c: Cursor, head: Head) -> None:
 
 def _header(c: Cursor, line: bytes, following: int) -> None:
     name, colon, value = line.partition(b":")
-    key = name.strip().lower().decode("latin-1")
+    key = name.lower().decode("latin-1")
     text = value.strip().decode("utf-8", "surrogateescape")
     shown = HEADERS.get(key, "http.header")
     start = c.pos
@@ -438,7 +461,11 @@ def _header(c: Cursor, line: bytes, following: int) -> None:
                 c.layer.fields.remove(child)
                 field.children.append(child)
                 at += len(part) + 1
-    if not colon and line[:1] not in b" \t":
+    if line[:1] in (b" ", b"\t"):
+        c.issue("obs-fold", "a folded header line: forbidden since RFC 7230, and read in different ways (RFC 9112, 5.2)")
+    elif b"\r" in line:
+        c.issue("bare-cr", "a CR without LF inside a header line: some take it for the end of the line (RFC 9112, 2.2)")
+    elif not colon:
         c.issue("header-line", "a header line without a colon (RFC 9112, 5)")
     elif name != name.rstrip():
         c.issue(
@@ -452,8 +479,7 @@ def _links(c: Cursor, head: Head) -> None:
     if head.request:
         host, target = head.get("host"), head.start[1]
         if host is not None:
-            full = target if "://" in target else f"http://{host}{target if target.startswith('/') else '/' + target}"
-            c.generated("http.request.full_uri", full)
+            c.generated("http.request.full_uri", _full(host, target))
         if asked and asked["answer"]:
             c.generated("http.response_in", asked["answer"])
     elif asked:
@@ -462,13 +488,39 @@ def _links(c: Cursor, head: Head) -> None:
         if times is not None and c.context.packet is not None:
             c.generated("http.time", c.context.packet.time_ns - times(asked["packet"]))
         if asked["host"]:
-            c.generated("http.request.full_uri", f"http://{asked['host']}{asked['target']}")
-    if len([1 for name, _ in head.headers if name == "content-length"]) and "chunked" in head.tokens("transfer-encoding"):
+            c.generated("http.response_for.uri", _full(asked["host"], asked["target"]))
+        if c.context.info.get("code") == 101:
+            _check_accept(c, head, asked["head"])
+    lengths = {part.strip() for name, value in head.headers if name == "content-length" for part in value.split(",")}
+    if len(lengths) > 1:
+        text = "different values of Content-Length: nobody knows where this message ends (RFC 9112, 6.3)"
+        c.issue("framing-conflict", text, Severity.ERROR)
+    elif any(not (length.isascii() and length.isdigit()) for length in lengths):
+        c.issue("content-length", "Content-Length is not a number (RFC 9110, 8.6)", Severity.ERROR)
+    if lengths and "chunked" in head.tokens("transfer-encoding"):
         c.issue(
             "framing-conflict",
             "both Content-Length and Transfer-Encoding: two servers may see two different messages (RFC 9112, 6.3)",
             Severity.ERROR,
         )
+
+
+def _full(host: str, target: str) -> str:
+    """The target with its host; in the absolute form it has one already (RFC 9112, 3.2.2)."""
+    return target if _ABSOLUTE.match(target) else f"http://{host}{target}"
+
+
+def _check_accept(c: Cursor, head: Head, asked: Head) -> None:
+    key, accept = asked.get("sec-websocket-key"), head.get("sec-websocket-accept")
+    if key is None or (head.get("upgrade") or "").lower() != "websocket":
+        return
+    if accept is None:
+        text = "no Sec-WebSocket-Accept: the client must fail the connection (RFC 6455, 4.1)"
+        c.issue("websocket-accept", text, Severity.ERROR, c.span(c.start))
+    elif accept != websocket_accept(key):
+        text = f"the request's key asks for {websocket_accept(key)}: the client must fail the connection (RFC 6455, 4.1)"
+        at = c.layer.find("http.sec_websocket_accept")
+        c.issue("websocket-accept", text, Severity.ERROR, at.span if at else c.span(c.start))
 
 
 def _chunk(c: Cursor) -> Span | None:
@@ -477,9 +529,8 @@ def _chunk(c: Cursor) -> Span | None:
         line, following = _line(c)
         c.add("http.chunk_size", line.decode("latin-1"), c.pos, following)
         c.pos = following
-        try:
-            size = int(line.split(b";")[0].strip() or b"x", 16)
-        except ValueError:
+        size = chunk_size(line)
+        if size is None:
             c.issue("chunk-size", "no hexadecimal number (RFC 9112, 7.1)", Severity.ERROR)
             c.octets("http.chunk_data", c.remaining)
             return None
@@ -558,7 +609,14 @@ def explain(layer: Layer) -> list[Note]:
     if code == 101:
         why = "From the byte behind the blank line on, this connection no longer speaks HTTP."
         notes.append(Note(layer.span, "101 Switching Protocols", why, "RFC 9110, 15.2.2"))
-    return [note for note in notes if note is not None]
+    accept = layer.find("http.sec_websocket_accept")
+    if accept is not None:
+        why = (
+            "SHA-1 over the request's Sec-WebSocket-Key and a fixed text, in Base64: proof that the server speaks WebSocket and"
+            " did not take the request for an ordinary one. It keeps nothing secret."
+        )
+        notes.append(Note(accept.span, "accept", why, "RFC 6455, 1.3 and 4.2.2"))
+    return notes
 
 
 def _framing(layer: Layer) -> Note:
@@ -595,3 +653,7 @@ PROTOCOL = Protocol(
     "http", "HTTP/1.1", 7, FIELDS, dissect, keys={"tcp.port": [80, 3128, 8000, 8008, 8080, 8888]}, sniff=sniff, parser=Http1,
     explain=explain, card=CARD, reference="RFC 9112",
 )  # fmt: skip
+SSDP = Protocol(
+    "ssdp", "SSDP: HTTP heads in datagrams", 7, FIELDS, dissect, keys={"udp.port": [1900]},
+    reference="UPnP Device Architecture 2.0, 1",
+)

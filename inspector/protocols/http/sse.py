@@ -9,7 +9,7 @@ from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string, u32
 from inspector.core.layer import Layer, Note, Severity
 from inspector.core.protocol import Card, Protocol
-from inspector.core.stream import Ended, Gap, Reader, Steps, StreamParser
+from inspector.core.stream import Ended, Gap, Reader, Steps, StreamParser, TooLong
 
 MAX_EVENT = 16 * 1024 * 1024  # bytes of one event: browsers hold it whole in memory
 BOM = b"\xef\xbb\xbf"
@@ -80,7 +80,11 @@ class EventStream(StreamParser):
             text = line.rstrip(b"\r\n")
             if not text:
                 return fields
-            name, _, value = text.removeprefix(BOM).partition(b":")
+            if total == len(line) and reader.pos == total:
+                text = text.removeprefix(BOM)  # only at the start of the stream
+            name, _, value = text.partition(b":")
+            if name == b"id" and b"\0" in value:  # ignored (WHATWG HTML, 9.2.6)
+                continue
             fields[name] = value.removeprefix(b" ").decode("utf-8", "surrogateescape")
         return fields
 
@@ -88,16 +92,20 @@ class EventStream(StreamParser):
         """A line with its end. A CR ends it at once; the LF of a CRLF is taken along where it is there already, or later."""
         seen = 0
         while True:
-            ahead = reader.peek_now(seen + 4096)
+            wanted = max(4096, 2 * seen)
+            if seen > MAX_EVENT:
+                raise TooLong
+            ahead = reader.peek_now(wanted)
             skip = 1 if seen == 0 and ahead[:1] == b"\n" and self._after_cr(reader) else 0
-            found = min((at for at in (ahead.find(b"\n", skip), ahead.find(b"\r", skip)) if at >= 0), default=-1)
+            begin = max(skip, seen)
+            found = min((at for at in (ahead.find(b"\n", begin), ahead.find(b"\r", begin)) if at >= 0), default=-1)
             if found >= 0:
                 size = found + 1
                 if ahead[found : found + 2] == b"\r\n":
                     size += 1
                 line = yield from reader.read(size)
                 return line[skip:]
-            if len(ahead) < seen + 4096:
+            if len(ahead) < wanted:
                 yield from self._more(reader, len(ahead))
             seen = len(ahead)
 
@@ -115,6 +123,17 @@ class EventStream(StreamParser):
             raise Ended
 
 
+def _line(c: Cursor) -> bytes:
+    """What is left, as far as the end of its first line and the byte behind it; a longer look each time one fails."""
+    size = 1024
+    while True:
+        rest = c.peek(size)
+        found = min((at for at in (rest.find(b"\n"), rest.find(b"\r")) if at >= 0), default=-1)
+        if size >= c.remaining or 0 <= found < size - 1:
+            return rest
+        size *= 4
+
+
 def dissect(c: Cursor) -> None:
     data: list[str] = []
     kind, comment = "message", ""
@@ -123,7 +142,7 @@ def dissect(c: Cursor) -> None:
         c.octets("sse.bom", 3)
     while c.remaining:
         start = c.pos
-        rest = c.peek(c.remaining)
+        rest = _line(c)
         if start == c.start and rest[:1] == b"\n" and start > 0:
             c.octets("sse.end", 1)  # the LF of the CRLF that ended the event before
             continue
@@ -139,7 +158,7 @@ def dissect(c: Cursor) -> None:
         if not name:
             c.add("sse.comment", text, start, start + end)
             comment = text
-        elif name == b"retry" and text.isdigit() and len(text) < 16:
+        elif name == b"retry" and text.isascii() and text.isdigit() and len(text) < 16:
             c.add("sse.retry", int(text), start, start + end)
         elif name in NAMES and name != b"retry":
             c.add(NAMES[name], text, start, start + end)
