@@ -46,10 +46,9 @@ class _Range:
         return self.view[np.minimum(at, len(self.view) - 1)].astype(np.int64)
 
     def uint(self, at: Ints, size: int) -> Ints:
-        value = self.byte(at)
-        for more in range(1, size):
-            value = value << 8 | self.byte(at + more)
-        return value
+        # A number at every byte of the region: a view, of which only the wanted ones are copied.
+        every = np.ndarray((len(self.view) - size + 1,), f">u{size}", self.view, 0, (1,))
+        return every[np.minimum(at, len(every) - 1)].astype(np.int64)
 
     def block(self, at: Ints, size: int) -> npt.NDArray[np.uint8]:
         found: npt.NDArray[np.uint8] = self.view[np.minimum(at[:, None] + np.arange(size), len(self.view) - 1)]
@@ -180,9 +179,25 @@ _CELLS: dict[str, Callable[[_Range], Cells]] = {
         for shift, name in enumerate(("fin", "syn", "reset", "push", "ack", "urg", "ece", "cwr", "ae"))
     ),
 }
+TAG, PROVIDER_TAG = 0x8100, 0x88A8
+
+
+def _vlan(r: _Range, on: npt.NDArray[np.bool_]) -> Cells:
+    """The identifiers of up to two customer tags, the outer first. A provider's tag has a field of its own in Wireshark."""
+    outer, inner = r.uint(r.at + 12, 2), r.uint(r.at + 16, 2)
+    tagged = on & np.isin(outer, (TAG, PROVIDER_TAG))
+    first, second = on & (outer == TAG), tagged & (inner == TAG)
+    cells = _decimal(r.uint(r.at + 14, 2) & 0xFFF, first)
+    identifiers = (r.uint(r.at + 18, 2) & 0xFFF).tolist()
+    for row in np.flatnonzero(second).tolist():
+        cells[row] += f",{identifiers[row]}" if cells[row] else str(identifiers[row])
+    return cells
+
+
 _ETHERNET_CELLS: dict[str, Callable[[_Range, npt.NDArray[np.bool_]], Cells]] = {
     "eth.dst": lambda r, on: _words(r.block(r.at, 6), _mac, on),
     "eth.src": lambda r, on: _words(r.block(r.at + 6, 6), _mac, on),
+    "vlan.id": _vlan,
     "eth.type": lambda r, on: _hex(r.uint(r.at + 12, 2), 4, on),
 }
 COLUMN_FIELDS = frozenset(_CELLS) | frozenset(_ETHERNET_CELLS)

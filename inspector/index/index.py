@@ -134,8 +134,9 @@ class Index:
         if len(acks):
             _, at = np.unique(inverse[acks], return_index=True)
             telling[acks[at]] = True
-        regular = set(found.rows.tolist())
-        irregular = [row for row in range(len(batch.offset)) if row not in regular] if len(regular) < len(batch.offset) else []
+        odd = np.ones(len(batch.offset), bool)
+        odd[found.rows] = False
+        irregular: list[int] = np.flatnonzero(odd).tolist()
         events = sorted([(int(found.rows[i]), int(i)) for i in np.flatnonzero(telling)] + [(row, -1) for row in irregular])
         flow_of = np.full(len(where), -1, np.int64)
         direction_of = np.zeros(len(where), np.int64)

@@ -73,7 +73,10 @@ class Pcap(Source):
 
     def _batch(self, window: bytes, offsets: np.ndarray[tuple[int], np.dtype[np.int64]], base: int) -> Batch:
         view = np.frombuffer(window, np.uint8)
-        words = view[offsets[:, None] + np.arange(16)].copy().view(self._order + "u4").astype(np.int64)
-        time = words[:, 0] * 1_000_000_000 + words[:, 1] * self._tick
+        head = np.dtype([(name, self._order + "u4") for name in ("seconds", "ticks", "captured", "wire")])
+        # A header at every byte of the window: a view, of which only the real ones are copied.
+        heads = np.ndarray((len(window) - head.itemsize + 1,), head, window, 0, (1,))[offsets]
+        columns = {name: heads[name].astype(np.int64) for name in head.names or ()}
+        time = columns["seconds"] * 1_000_000_000 + columns["ticks"] * self._tick
         zeros = np.zeros(len(offsets), np.int64)
-        return Batch(base + offsets + self._record, words[:, 2], words[:, 3], time, zeros, base, view)
+        return Batch(base + offsets + self._record, columns["captured"], columns["wire"], time, zeros, base, view)
