@@ -174,6 +174,6 @@ STORIES = (
             ),
         ),
         requires={"tls.alert_message.desc == 48": 2, "http": 0},
-        expect=("tls-alert",),
+        expect=("alert",),
     ),
 )
