@@ -40,18 +40,19 @@ class Pcap(Source):
 
     def batches(self) -> Iterator[Batch]:
         at, count, size = HEADER, 0, self.size
-        lengths = struct.Struct(self._order + "I").unpack_from
+        lengths = struct.Struct(self._order + "8xI").unpack_from
         step = self._record
         while at < size:
             window = self.read(at, WINDOW)
             offsets: list[int] = []
             pos, end = 0, len(window)
             while pos + step <= end:
-                captured = lengths(window, pos + 8)[0]
-                if captured > MAX_CAPTURED or pos + step + captured > end:
+                (captured,) = lengths(window, pos)
+                after = pos + step + captured
+                if after > end or captured > MAX_CAPTURED:
                     break
                 offsets.append(pos)
-                pos += step + captured
+                pos = after
             if offsets:
                 yield self._batch(window, np.array(offsets, np.int64), at)
                 count += len(offsets)
@@ -59,10 +60,10 @@ class Pcap(Source):
                 if at < size:
                     continue
                 return
-            self._damaged(window, at, count, lengths)
+            self._damaged(window, at, count)
             return
 
-    def _damaged(self, window: bytes, at: int, count: int, lengths: object) -> None:
+    def _damaged(self, window: bytes, at: int, count: int) -> None:
         head = window[: self._record]
         captured = struct.unpack(self._order + "I", head[8:12])[0] if len(head) >= 12 else 0
         if captured > MAX_CAPTURED:
