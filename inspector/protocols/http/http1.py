@@ -234,8 +234,11 @@ class Http1(StreamParser):
             if framing == "length":
                 info["missing"] = yield from reader.skip(length or 0, over_gaps=True)
             elif framing == "chunked":
-                while (yield from self._chunk(reader, over_gaps=True))[2]:
-                    pass
+                info["missing"] = 0
+                size = 1
+                while size:
+                    _, _, size, missing = yield from self._chunk(reader, over_gaps=True)
+                    info["missing"] += missing
             elif framing == "close":
                 while (yield from reader.some()):
                     reader.pos = reader.arrived
@@ -246,22 +249,25 @@ class Http1(StreamParser):
         except Gap:
             self.node.emit("message", reader, start, reader.pos, info, complete=False)
             raise
-        self.node.emit("message", reader, start, reader.pos, info, complete=complete, packet=stop_packet)
+        pdu = self.node.emit("message", reader, start, reader.pos, info, complete=complete, packet=stop_packet)
+        if request and asked:
+            asked["packet"] = pdu.packet
 
-    def _chunk(self, reader: Reader, over_gaps: bool = False) -> Steps[tuple[int, int, int]]:
-        """One chunk; returns where its data begins and ends, and its size (0 for the last, with its trailers)."""
+    def _chunk(self, reader: Reader, over_gaps: bool = False) -> Steps[tuple[int, int, int, int]]:
+        """One chunk; returns where its data begins and ends, its size (0 for the last, with its trailers), and how many
+        of its bytes are missing."""
         line = yield from reader.until(b"\n", MAX_CHUNK_LINE)
         size = chunk_size(line)
         if size is None:
             raise TooLong
         begin = reader.pos
         if size:
-            yield from reader.skip(size, over_gaps)
+            missing = yield from reader.skip(size, over_gaps)
             yield from reader.until(b"\n", 2)
-            return begin, begin + size, size
+            return begin, begin + size, size, missing
         while (yield from reader.until(b"\n", MAX_HEAD)).strip(b"\r\n"):
             pass
-        return begin, begin, 0
+        return begin, begin, 0, 0
 
     def _events(self, reader: Reader, start: int, head: Head, info: dict[str, Any], framing: str, length: int) -> Steps[None]:
         self.node.emit("head", reader, start, reader.pos, {**info, "head_only": True})
@@ -273,7 +279,7 @@ class Http1(StreamParser):
             if framing == "chunked":
                 while True:
                     at = reader.pos
-                    begin, stop, size = yield from self._chunk(reader)
+                    begin, stop, size, _ = yield from self._chunk(reader)
                     self.node.emit("chunk", reader, at, reader.pos, {"last": size == 0})
                     feed.push(begin, stop)
                     if not size:
@@ -482,7 +488,7 @@ def _links(c: Cursor, head: Head) -> None:
             c.generated("http.request.full_uri", _full(host, target))
         if asked and asked["answer"]:
             c.generated("http.response_in", asked["answer"])
-    elif asked:
+    elif asked and (c.context.packet is None or asked["packet"] <= c.context.packet.number):
         c.generated("http.request_in", asked["packet"])
         times = c.context.info.get("time_of")
         if times is not None and c.context.packet is not None:

@@ -49,7 +49,7 @@ class EventStream(StreamParser):
                 fields = yield from self._event(reader)
             except (Ended, Gap) as end:
                 stop = reader.arrived if isinstance(end, Ended) else reader.pos - end.size
-                if stop > start:
+                if stop > start and not self._only_rest_of_crlf(reader, start, stop):
                     packet = reader.packet_at(stop - 1)
                     self.node.emit("event", reader, start, stop, {"cut": True}, complete=False, packet=packet)
                 if isinstance(end, Gap):
@@ -96,7 +96,7 @@ class EventStream(StreamParser):
             if seen > MAX_EVENT:
                 raise TooLong
             ahead = reader.peek_now(wanted)
-            skip = 1 if seen == 0 and ahead[:1] == b"\n" and self._after_cr(reader) else 0
+            skip = 1 if ahead[:1] == b"\n" and self._after_cr(reader) else 0
             begin = max(skip, seen)
             found = min((at for at in (ahead.find(b"\n", begin), ahead.find(b"\r", begin)) if at >= 0), default=-1)
             if found >= 0:
@@ -108,6 +108,10 @@ class EventStream(StreamParser):
             if len(ahead) < wanted:
                 yield from self._more(reader, len(ahead))
             seen = len(ahead)
+
+    @staticmethod
+    def _only_rest_of_crlf(reader: Reader, start: int, stop: int) -> bool:
+        return stop - start == 1 and start > 0 and reader.buffer.read(start - 1, stop) == b"\r\n"
 
     @staticmethod
     def _after_cr(reader: Reader) -> bool:

@@ -1,0 +1,75 @@
+"""Server-sent events (WHATWG HTML, 9.2): the standard's own examples, line ends, and how events complete."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from talk import C, S, Unit, talk
+
+from inspector.core.span import Frame, trace
+
+GET = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+# stream → (type, data, last event id) of every event that is dispatched
+VECTORS: dict[bytes, list[tuple[str, str, str]]] = {
+    b"data: YHOO\ndata: +2\ndata: 10\n\n": [("message", "YHOO\n+2\n10", "")],
+    b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n": [
+        ("message", "first event", "1"),
+        ("message", "second event", ""),
+        ("message", " third event", ""),
+    ],
+    b"data\n\ndata\ndata\n\ndata:\n": [("message", "", ""), ("message", "\n", "")],
+    b"event: add\ndata: 1\n\nevent: add\n\n": [("add", "1", "")],
+    b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\n": [("message", "a", "")],
+    b"id: 1\ndata: a\n\nid: x\x00y\ndata: b\n\n": [("message", "a", "1"), ("message", "b", "1")],
+    b"retry: 10\ndata: a\n\nretry: \xc2\xb2\ndata: b\n\n": [("message", "a", ""), ("message", "b", "")],
+}
+
+
+def dispatched(units: list[Unit]) -> list[tuple[str, str, str]]:
+    found = []
+    for unit in units:
+        if unit.pdu.protocol == "sse" and (kind := unit.layer.value("sse.type")) is not None:
+            data = "\n".join(field.value for field in unit.layer.walk() if field.name == "sse.data")
+            found.append((kind, data, unit.layer.value("sse.last_event_id")))
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("stream", VECTORS)
+def test_events(stream: bytes, end: bytes, size: int) -> None:
+    body = stream.replace(b"\n", end)
+    until_close = talk([(C, GET), (S, HEAD + b"\r\n"), (S, body)], size)
+    assert dispatched(until_close) == VECTORS[stream]
+    whole = stream.endswith(b"\n\n")
+    assert whole == all(unit.pdu.complete for unit in until_close if unit.pdu.protocol == "sse")
+    chunked = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:9], body[9:])) + b"0\r\n\r\n"
+    in_chunks = talk([(C, GET), (S, HEAD + b"Transfer-Encoding: chunked\r\n\r\n"), (S, chunked)], size)
+    assert dispatched(in_chunks) == VECTORS[stream]
+
+
+def test_an_event_belongs_to_the_packet_of_its_blank_line() -> None:
+    steps = [(C, GET), (S, HEAD + b"\r\n"), (S, b"data: a\n"), (S, b"\n"), (S, b"data: b\r"), (S, b"\r"), (S, b"\ndata: c")]
+    units = [unit for unit in talk(steps) if unit.pdu.protocol == "sse"]
+    assert [b"".join(span.read() for span in trace(unit.pdu.span))[:7] for unit in units[:2]] == [b"data: a", b"data: b"]
+    assert [unit.pdu.packet for unit in units[:2]] == [9, 13]
+    assert not units[2].pdu.complete and "sse-cut" in units[2].issues
+
+
+def test_a_coded_stream_is_decoded_as_it_comes() -> None:
+    packer = zlib.compressobj(wbits=31)
+    parts = []
+    for number in range(3):
+        parts.append(packer.compress(b'data: {"n": %d}\n\n' % number) + packer.flush(zlib.Z_SYNC_FLUSH))
+    assert gzip.decompress(b"".join(parts) + packer.flush())
+    head = HEAD + b"Content-Encoding: gzip\r\n\r\n"
+    units = [u for u in talk([(C, GET), (S, head), *((S, part) for part in parts)]) if u.pdu.protocol == "sse"]
+    assert dispatched(units) == [("message", f'{{"n": {number}}}', "") for number in range(3)]
+    for unit, part in zip(units, parts, strict=True):
+        assert unit.dissection.find("json") is not None
+        assert b"".join(span.read() for span in trace(unit.pdu.span)) == part
+        assert all(isinstance(span.buffer, Frame) for span in trace(unit.pdu.span))
