@@ -14,6 +14,7 @@ from inspector.core.field import Base, catalog, heading, octets, string, u8, u16
 from inspector.core.layer import Layer, Note, Severity
 from inspector.core.protocol import Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser
+from inspector.protocols.encodings.der import certificate_serial
 from inspector.protocols.tls.names import CIPHER_SUITES, EXTENSIONS, GROUPS, SIGNATURES
 from inspector.protocols.tls.record import HELLO_RETRY, VERSIONS
 
@@ -253,10 +254,11 @@ def _certificate(c: Cursor, data: bytes, start: int) -> str:
     from cryptography import x509
 
     span = c.span(start, start + len(data))
+    serial = certificate_serial(data)
+    if serial is not None:
+        c.add("x509af.serialNumber", data[serial.begin : serial.stop], start + serial.begin, start + serial.stop)
     try:
         found = x509.load_der_x509_certificate(data)
-        size = (found.serial_number.bit_length() + 8) // 8
-        c.generated("x509af.serialNumber", found.serial_number.to_bytes(size, "big"), span)
         subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
         c.generated("x509ce.subject", subject, span)
         c.generated("x509ce.issuer", issuer, span)
@@ -268,7 +270,14 @@ def _certificate(c: Cursor, data: bytes, start: int) -> str:
             c.issue("certificate-validity", text, Severity.WARNING, span)
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
         c.generated("x509ce.dNSName", ", ".join(names), span)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (
+        ValueError,
+        OverflowError,
+        TypeError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):
         found_subject = c.layer.find("x509ce.subject")
         return str(found_subject.value) if found_subject is not None else ""
     return subject
