@@ -190,7 +190,7 @@ class Http1(StreamParser):
             if asked is not None:
                 self._asked.popleft()
             protocol = (head.get("upgrade") or "").lower()
-            extra = {"extensions": head.get("sec-websocket-extensions") or "", "asked": asked}
+            extra = {"extensions": head.get("sec-websocket-extensions") or "", "asked": asked, "client": 1 - reader.direction}
             why = f"the server agreed to the upgrade: 101, Upgrade: {protocol}"
             if asked is not None:
                 asked["handed"] = ("http.upgrade", protocol, extra, why)
@@ -660,6 +660,11 @@ PROTOCOL = Protocol(
     explain=explain, card=CARD, reference="RFC 9112",
 )  # fmt: skip
 SSDP = Protocol(
-    "ssdp", "SSDP: HTTP heads in datagrams", 7, FIELDS, dissect, keys={"udp.port": [1900]},
+    "ssdp",
+    "SSDP: HTTP heads in datagrams",
+    7,
+    FIELDS,
+    dissect,
+    keys={"udp.port": [1900]},
     reference="UPnP Device Architecture 2.0, 1",
 )

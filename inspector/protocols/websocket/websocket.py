@@ -62,7 +62,9 @@ class WebSocket(StreamParser):
         if resync:
             return  # nothing in the stream marks where a frame begins
         extensions = str(self.node.info.get("extensions", ""))
-        inflater = _Inflater(extensions, from_client=reader.direction == self.node.client) if _deflates(extensions) else None
+        # the side that asked for the upgrade, whoever opened the connection or was captured first
+        from_client = reader.direction == self.node.info.get("client", self.node.client)
+        inflater = _Inflater(extensions, from_client) if _deflates(extensions) else None
         message: Child | None = None
         while (yield from reader.some()):
             start = reader.pos
@@ -79,7 +81,7 @@ class WebSocket(StreamParser):
                 reader.pos = reader.arrived
                 return
             opcode, fin = head[0] & 15, bool(head[0] & 128)
-            self.node.emit("frame", reader, start, reader.pos, {"missing": missing})
+            self.node.emit("frame", reader, start, reader.pos, {"missing": missing, "from_client": from_client})
             if opcode >= 8:
                 continue
             if opcode:
@@ -147,6 +149,10 @@ def dissect(c: Cursor) -> None:
         c.issue("control-frame", "a control frame must be whole and at most 125 bytes (RFC 6455, 5.5)", Severity.ERROR)
     if opcode not in OPCODES:
         c.issue("opcode", "a reserved opcode: the receiver must fail the connection (RFC 6455, 5.2)", Severity.ERROR)
+    from_client = c.context.info.get("from_client")
+    if from_client is not None and from_client != bool(masked):
+        who = "a client must mask every frame" if from_client else "a server must not mask"
+        c.issue("mask", f"{who} (RFC 6455, 5.1)", Severity.ERROR)
     if length >= 126:
         length = c.uint(f"websocket.payload_length_ext_{16 if length == 126 else 64}", 2 if length == 126 else 8)
     c.layer.summary = f"{word}, {length:,} bytes" + (", masked" if masked else "") + ("" if fin else ", more to come")
@@ -170,6 +176,8 @@ def dissect(c: Cursor) -> None:
         c.layer.summary = f"Close {code} {CLOSE_CODES.get(code, '')} {reason}".rstrip()
         if code in (1005, 1006, 1015) or code < 1000:
             c.issue("close-code", f"{code} must not stand in a frame (RFC 6455, 7.4.1)", Severity.ERROR, c.span(start))
+    elif opcode == Opcode.CLOSE:
+        c.issue("close-frame", "a Close frame is empty or begins with a code of two bytes (RFC 6455, 5.5.1)", Severity.ERROR)
     elif opcode == Opcode.TEXT and fin and not reserved & 4:
         text = body.string("websocket.payload.text", body.remaining)
         c.layer.summary += f": {text[:80]}"
