@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
+from random import Random
 
 import h11
 import pytest
@@ -182,3 +183,19 @@ def test_targets() -> None:
     assert units[0].layer.value("http.request.full_uri") == "http://example.com/a?b=1"
     assert units[1].layer.value("http.response_for.uri") == "http://example.com/a?b=1"
     assert units[2].layer.value("http.request.full_uri") == "http://b/c"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_mutation_raises(seed: int) -> None:
+    chance = Random(seed)
+    events = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    events += b"9\r\ndata: a\n\n\r\n0\r\n\r\n"
+    pairs = [vector[:2] for vector in VECTORS.values()] + [(GET, events)]
+    for request, response in pairs:
+        for _ in range(6):
+            data = bytearray(response)
+            for _ in range(chance.randint(1, 6)):
+                data[chance.randrange(len(data))] = chance.choice(b"\r\n :;,0-\x00\xb2\xff9")
+            for unit in talk([(C, request), (S, bytes(data))], chance.choice([0, 3, 20])):
+                for field in unit.layer.walk():
+                    assert 0 <= field.span.start <= field.span.stop <= field.span.buffer.size

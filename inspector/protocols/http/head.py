@@ -56,5 +56,5 @@ def parse(raw: bytes) -> Head | None:
             continue
         name, colon, value = line.partition(b":")
         if colon:
-            headers.append((name.strip().lower().decode("latin-1"), value.strip().decode("latin-1")))
+            headers.append((name.strip().lower().decode("latin-1"), value.strip(b" \t").decode("latin-1")))
     return Head(is_request_line(first), start, headers)

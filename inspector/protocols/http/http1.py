@@ -451,7 +451,7 @@ def _start_line(c: Cursor, head: Head) -> None:
 def _header(c: Cursor, line: bytes, following: int) -> None:
     name, colon, value = line.partition(b":")
     key = name.lower().decode("latin-1")
-    text = value.strip().decode("utf-8", "surrogateescape")
+    text = value.strip(b" \t").decode("utf-8", "surrogateescape")
     shown = HEADERS.get(key, "http.header")
     start = c.pos
     if shown == "http.header":
@@ -485,7 +485,7 @@ def _links(c: Cursor, head: Head) -> None:
     if head.request:
         host, target = head.get("host"), head.start[1]
         if host is not None:
-            c.generated("http.request.full_uri", _full(host, target))
+            c.generated("http.request.full_uri", _full(head.start[0], host, target))
         if asked and asked["answer"]:
             c.generated("http.response_in", asked["answer"])
     elif asked and (c.context.packet is None or asked["packet"] <= c.context.packet.number):
@@ -494,7 +494,7 @@ def _links(c: Cursor, head: Head) -> None:
         if times is not None and c.context.packet is not None:
             c.generated("http.time", c.context.packet.time_ns - times(asked["packet"]))
         if asked["host"]:
-            c.generated("http.response_for.uri", _full(asked["host"], asked["target"]))
+            c.generated("http.response_for.uri", _full(asked["method"], asked["host"], asked["target"]))
         if c.context.info.get("code") == 101:
             _check_accept(c, head, asked["head"])
     lengths = {part.strip() for name, value in head.headers if name == "content-length" for part in value.split(",")}
@@ -511,9 +511,9 @@ def _links(c: Cursor, head: Head) -> None:
         )
 
 
-def _full(host: str, target: str) -> str:
-    """The target with its host; in the absolute form it has one already (RFC 9112, 3.2.2)."""
-    return target if _ABSOLUTE.match(target) else f"http://{host}{target}"
+def _full(method: str, host: str, target: str) -> str:
+    """The target with its host; the absolute form and CONNECT's authority form have it already (RFC 9112, 3.2)."""
+    return target if _ABSOLUTE.match(target) or method == "CONNECT" else f"http://{host}{target}"
 
 
 def _check_accept(c: Cursor, head: Head, asked: Head) -> None:
