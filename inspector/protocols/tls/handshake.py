@@ -78,6 +78,12 @@ FIELDS = catalog(
     string("x509ce.validity", "Valid"),
     string("x509ce.dNSName", "Names"),
     octets("x509af.serialNumber", "Serial number"),
+    u8("tls.handshake.server_curve_type", "Curve type", Base.HEX, {3: "named curve"}),
+    u16("tls.handshake.server_named_curve", "Named curve", Base.HEX, GROUPS),
+    u8("tls.handshake.server_point_len", "Public key length"),
+    octets("tls.handshake.server_point", "Public key"),
+    u16("tls.handshake.sig_len", "Signature length"),
+    octets("tls.handshake.sig", "Signature"),
     octets("tls.handshake.body", "Contents"),
     string("tls.handshake.ja3_full", "JA3 string"),
     string("tls.handshake.ja3", "JA3 fingerprint"),
@@ -107,7 +113,7 @@ class Handshake(StreamParser):
                 self.node.emit("message", reader, start, reader.arrived, complete=False)
                 reader.pos = reader.arrived
                 return
-            self.node.emit("message", reader, start, reader.pos, {"tls": self.node.info.get("tls", {})})
+            self.node.emit("message", reader, start, reader.pos, {"tls": dict(self.node.info.get("tls", {}))})
 
 
 def dissect(c: Cursor) -> None:
@@ -122,8 +128,23 @@ def dissect(c: Cursor) -> None:
         elif kind == 4 and not c.context.info.get("tls", {}).get("tls13"):
             c.uint("tls.handshake.session_ticket_lifetime_hint", 4)
             c.octets("tls.handshake.session_ticket", c.uint("tls.handshake.session_ticket_length", 2))
-        elif c.remaining:
+        elif kind == 12:
+            _server_key_exchange(c, c.context.info.get("tls", {}))
+        if c.remaining:
             c.octets("tls.handshake.body", c.remaining)
+
+
+def _server_key_exchange(c: Cursor, session: dict[str, Any]) -> None:
+    """The server's elliptic-curve share and its signature (RFC 8422, 5.4); other kinds are left as bytes."""
+    suite = CIPHER_SUITES.get(session.get("suite", -1), "")
+    if not suite.startswith(("TLS_ECDHE_RSA_", "TLS_ECDHE_ECDSA_")) or c.peek(1) != b"\x03":
+        return
+    c.uint("tls.handshake.server_curve_type", 1)
+    c.uint("tls.handshake.server_named_curve", 2)
+    c.octets("tls.handshake.server_point", c.uint("tls.handshake.server_point_len", 1))
+    if session.get("version", 0) >= 0x0303:  # before TLS 1.2 the algorithm follows from the certificate
+        c.uint("tls.handshake.sig_hash_alg", 2)
+    c.octets("tls.handshake.sig", c.uint("tls.handshake.sig_len", 2))
 
 
 def _hello(c: Cursor, client: bool) -> None:

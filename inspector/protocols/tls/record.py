@@ -151,6 +151,8 @@ class Tls(StreamParser):
             self.session["retry"] = False
         elif raw[0] == 2:
             self.session["retry"] = raw[6:38] == HELLO_RETRY
+            self.session["version"] = int.from_bytes(raw[4:6], "big")
+            self.session["suite"] = int.from_bytes(raw[39 + raw[38] : 41 + raw[38]], "big")
             at = 38 + 1 + raw[38] + 3
             stop = at + 2 + int.from_bytes(raw[at : at + 2], "big")
             at += 2
