@@ -21,6 +21,7 @@ class InspectorApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("Q", "quit", "Quit", show=False),
         Binding("colon", "command_palette", "Commands", show=False),
+        Binding("T", "turn_theme", "Light or dark", show=False),
     ]
 
     def __init__(self, session: Session | None = None, start: int | None = None) -> None:
@@ -31,6 +32,10 @@ class InspectorApp(App[None]):
     def on_mount(self) -> None:
         self.theme = "textual-dark"
         self.push_screen(HomeScreen() if self._session is None else PacketsScreen(self._session, self._first))
+
+    def action_turn_theme(self) -> None:
+        """From the dark theme to the light one, and back."""
+        self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen())

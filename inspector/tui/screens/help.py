@@ -17,7 +17,8 @@ KEYS = """\
  Ctrl-G        go to packet N                          t     time: relative, of day, since the packet before
  \\             zoom the pane, and back                 b     next buffer in the bytes
  Esc           back to the list
- Ctrl-P        command palette (themes, quit …)        q     back, Q quit
+ :  Ctrl-P     command palette (themes, quit …)        q     back, Q quit
+ T             light or dark theme
 
  Choose a field: its bytes light up, and the layer that owns them. Choose a byte: its deepest field is shown.
  The tabs above the bytes are the buffers the packet has a part in: the frame, the reassembled stream, and what was

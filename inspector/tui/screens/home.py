@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
+from inspector.core.text import printable
 from inspector.session import bundled
 from inspector.tui.recent import recent_files
 
@@ -44,7 +45,8 @@ class HomeScreen(Screen[None]):
                 Option(Text.assemble((f"{capture.name:<22}", "bold"), capture.title), id=f"bundled:{capture.name}")
             )
         for path in self._recent:
-            options.add_option(Option(Text.assemble(("recent  ", "dim"), path), id=f"file:{path}"))
+            options.add_option(Option(Text.assemble(("recent  ", "dim"), printable(path)), id=f"file:{path}"))
+        options.highlighted = 0 if options.option_count else None
         options.focus()
         self.query_one("#why").border_title = "What it teaches"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import sleep
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
+from textual.worker import get_current_worker
 
 from inspector.annotations.osi import Level, lens
 from inspector.core.field import Field
@@ -28,6 +30,7 @@ from inspector.tui.widgets.osi_stack import OsiStack
 from inspector.tui.widgets.packet_list import TIMES, PacketList
 
 NARROW = 110  # columns below which the panes fold
+SETTLE = 0.03  # seconds that the cursor rests on a packet before it is dissected: a held key passes many
 
 
 class PacketsScreen(Screen[None]):
@@ -130,6 +133,10 @@ class PacketsScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="dissect")
     def _dissect(self, number: int) -> None:
+        worker = get_current_worker()
+        sleep(SETTLE)
+        if worker.is_cancelled:
+            return
         result = self.session.dissect(number)
         self.post_message(Dissected(number, result, self.session.part_of(number)))
 
