@@ -177,6 +177,12 @@ def test_connect_hands_the_tunnel_over() -> None:
     assert [unit.layer.value("http.request.method") for unit in units] == ["CONNECT", None, "GET", None]
 
 
+def test_an_empty_line_in_front_is_passed_over() -> None:
+    connect = b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n\n"
+    units = talk([(C, connect), (S, b"HTTP/1.1 200 OK\r\n\r\n\n"), (C, GET), (S, OK), (C, b"\r\n" + NEXT), (S, OK)])
+    assert [unit.layer.value("http.request.method") for unit in units] == ["CONNECT", None, "GET", None, "GET", None]
+
+
 def test_targets() -> None:
     absolute = b"GET http://b/c HTTP/1.1\r\nHost: b\r\n\r\n"
     units = talk([(C, GET), (S, OK), (C, absolute), (S, OK)])

@@ -74,6 +74,9 @@ FIELDS = catalog(
 
 def sniff(prefix: bytes) -> Sniff:
     """A request line or a status line of HTTP/1."""
+    prefix = prefix.lstrip(b"\r\n")  # empty lines in front are passed over (RFC 9112, 2.2)
+    if not prefix:
+        return Sniff.NEED_MORE
     line = prefix.split(b"\n")[0].rstrip(b"\r")
     if is_status_line(line):
         return Sniff.YES
