@@ -1,0 +1,53 @@
+"""Draws the README's pictures: the TUI on bundled captures, at a fixed size, into docs/."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from inspector.session import open_session
+from inspector.tui.app import InspectorApp
+
+SIZE = (140, 42)
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+# picture: (bundled capture, packet; None for the home screen, keys pressed)
+PICTURES: dict[str, tuple[str | None, int | None, list[str]]] = {
+    "home": (None, None, []),
+    "request": ("http-get", 12, []),
+    "handshake": ("http-get", 9, ["left_square_bracket"] * 3),
+    "websocket": ("websocket-chat", None, ["G"]),
+    "tls": ("https-tls13", 12, []),
+}
+
+
+async def draw(name: str, folder: Path) -> None:
+    """One picture: `name`.svg in the folder."""
+    capture, packet, keys = PICTURES[name]
+    session = open_session(capture, load=False) if capture else None
+    app = InspectorApp(session, packet)
+    async with app.run_test(size=SIZE) as pilot:
+        for key in ["", *keys]:
+            if key:
+                await pilot.press(key)
+            for _ in range(4):
+                await app.workers.wait_for_complete()
+                await pilot.pause()
+        (folder / f"{name}.svg").write_text(app.export_screenshot(title="osi-inspect"), encoding="utf-8")
+    if session is not None:
+        session.close()
+
+
+def main() -> None:
+    """Draw the pictures that are named, or all."""
+    DOCS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as state:
+        os.environ["XDG_STATE_HOME"] = state  # no recent files of the one who draws
+        for name in sys.argv[1:] or PICTURES:
+            asyncio.run(draw(name, DOCS))
+
+
+if __name__ == "__main__":
+    main()
