@@ -10,6 +10,7 @@ from inspector.protocols.link import arp, cooked, ethernet, vlan
 from inspector.protocols.network import icmp, ipv4, ipv6
 from inspector.protocols.tls import handshake, record
 from inspector.protocols.transport import tcp, udp
+from inspector.protocols.tunnel import vxlan
 from inspector.protocols.websocket import websocket
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -26,6 +27,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     icmp.V6,
     tcp.PROTOCOL,
     udp.PROTOCOL,
+    vxlan.PROTOCOL,
     dns.PROTOCOL,
     dns.MDNS,
     dns.LLMNR,

@@ -1,0 +1,51 @@
+"""Links, networks and tunnels: every layer in its place, and no bytes that make a dissector raise."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
+
+from inspector.core.packet import Packet
+from inspector.dissection.engine import Dissection, Engine, make_registry
+
+INNER = Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / TCP(sport=1, dport=2)
+CASES = {
+    "arp": (Ether() / ARP(op=2, psrc="192.0.2.1", pdst="192.0.2.2"), ["eth", "arp"], ("arp.opcode", 2)),
+    "vlan": (Ether() / Dot1Q(vlan=7) / IP() / UDP(sport=1, dport=2), ["eth", "vlan", "ip", "udp"], ("vlan.id", 7)),
+    "icmp": (Ether() / IP() / ICMP(type=8), ["eth", "ip", "icmp"], ("icmp.type", 8)),
+    "icmpv6": (Ether() / IPv6() / ICMPv6EchoRequest(), ["eth", "ipv6", "icmpv6"], ("icmpv6.type", 128)),
+    "vxlan": (
+        Ether() / IP() / UDP(sport=50000, dport=4789) / VXLAN(vni=0x123456) / INNER,
+        ["eth", "ip", "udp", "vxlan", "eth", "ip", "tcp"],
+        ("vxlan.vni", 0x123456),
+    ),
+}
+
+
+def dissect(data: bytes) -> Dissection:
+    return Engine(make_registry(), strict=True).dissect(Packet(1, 0, 1, len(data), data))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layers(name: str) -> None:
+    made, layers, (field, value) = CASES[name]
+    found = dissect(bytes(made))
+    assert [layer.protocol for layer in found.layers] == layers
+    assert value in [layer.value(field) for layer in found.layers]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_bytes_raise(name: str) -> None:
+    data = bytes(CASES[name][0])
+    for size in range(len(data)):
+        dissect(data[:size])
+    chance = random.Random(name)
+    for _ in range(200):
+        changed = bytearray(data)
+        changed[chance.randrange(len(data))] = chance.randrange(256)
+        dissect(bytes(changed))
