@@ -49,3 +49,9 @@ def test_no_bytes_raise(name: str) -> None:
         changed = bytearray(data)
         changed[chance.randrange(len(data))] = chance.randrange(256)
         dissect(bytes(changed))
+
+
+def test_a_segment_longer_than_ipv4_can_carry() -> None:
+    made = Ether() / IP(src="192.0.2.1", dst="192.0.2.2", len=0) / TCP(sport=1, dport=2) / bytes(70000)
+    tcp = dissect(bytes(made)).find("tcp")
+    assert tcp is not None and "checksum" not in {issue.code for issue in tcp.issues}
