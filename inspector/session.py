@@ -314,13 +314,12 @@ class Session:
             at = layer.span
             relative = transport.seq - base & 0xFFFFFFFF
             self._generate(layer, "tcp.seq", relative, Span(at.buffer, at.start + 4, at.start + 8))
-            acked = transport.ack - peer & 0xFFFFFFFF if transport.flags & 0x10 else 0
+            acked = transport.ack - peer & 0xFFFFFFFF if transport.flags & 0x10 else transport.ack
             self._generate(layer, "tcp.ack", acked, Span(at.buffer, at.start + 8, at.start + 12))
-            shift = 0
-            if not transport.flags & 0x02:
-                shifts = [int(value) for value in flows.shift[flow]]
-                if min(shifts) >= 0:
-                    shift = shifts[direction]
+            shift = 0 if transport.flags & 0x02 else max(int(flows.shift[flow][direction]), 0)
+            for field in layer.walk():
+                if field.name in ("tcp.options.sack_le", "tcp.options.sack_re"):  # they count what the peer sent
+                    field.value = field.value - peer & 0xFFFFFFFF
             self._generate(layer, "tcp.window_size", transport.window << shift, Span(at.buffer, at.start + 14, at.start + 16))
             size = layer.value("tcp.len", 0)
             acknowledges = f"  ack {acked:,}" if transport.flags & 0x10 else ""

@@ -32,7 +32,10 @@ def command(
             print(f"{row.number:>6} {row.time_ns / 1e9:.6f} {ends} {row.protocol} {row.length} {row.info}")
         return
     from inspector.tui.app import run
+    from inspector.tui.recent import remember
 
+    if os.path.isfile(file):
+        remember(file)
     try:
         run(session, number)
     finally:

@@ -330,6 +330,13 @@ class Cursor:
         """The field that was read last, at this depth."""
         return self._out[-1]
 
+    def field_at(self, start: int) -> Field:
+        """The field at this depth that begins at `start`. Raises KeyError where there is none."""
+        for field in reversed(self._out):
+            if field.span.start == start:
+                return field
+        raise KeyError(start)
+
     def spec(self, name: str) -> FieldSpec:
         """The declaration of a field of this protocol."""
         return self.catalog[name]

@@ -134,6 +134,18 @@ class Index:
         if len(acks):
             _, at = np.unique(inverse[acks], return_index=True)
             telling[acks[at]] = True
+        # A SYN behind other packets of its endpoints may begin a new flow there: those packets are entered one by one.
+        opening = np.flatnonzero((found.flags & (SYN | ACK)) == SYN)
+        if len(opening):
+            pair_of = {keys[i].tobytes(): pair for pair, i in enumerate(where.tolist())}
+            reused: set[int] = set()
+            for i in opening.tolist():
+                key, pair = keys[i].tobytes(), int(inverse[i])
+                mate = pair_of.get(key[16:32] + key[:16] + key[34:36] + key[32:34] + key[36:], pair)
+                if i > min(where[pair], where[mate]):
+                    reused |= {pair, mate}
+            if reused:
+                telling |= np.isin(inverse, list(reused))
         odd = np.ones(len(batch.offset), bool)
         odd[found.rows] = False
         irregular: list[int] = np.flatnonzero(odd).tolist()

@@ -6,16 +6,21 @@ from inspector.core.protocol import Protocol
 from inspector.protocols.dns import dns
 from inspector.protocols.encodings import json, text
 from inspector.protocols.http import http1, sse
-from inspector.protocols.link import arp, cooked, ethernet, vlan
+from inspector.protocols.link import arp, cooked, ethernet, llc, vlan
 from inspector.protocols.network import icmp, ipv4, ipv6
 from inspector.protocols.tls import handshake, record
 from inspector.protocols.transport import tcp, udp
-from inspector.protocols.tunnel import vxlan
+from inspector.protocols.tunnel import gre, mpls, pppoe, vxlan
 from inspector.protocols.websocket import websocket
 
 PROTOCOLS: tuple[Protocol, ...] = (
     ethernet.PROTOCOL,
     vlan.PROTOCOL,
+    llc.PROTOCOL,
+    gre.PROTOCOL,
+    mpls.PROTOCOL,
+    pppoe.PROTOCOL,
+    pppoe.PPP,
     cooked.SLL,
     cooked.SLL2,
     cooked.NULL,

@@ -241,3 +241,20 @@ def test_cells_beside_tshark(tmp_path: Path) -> None:
         assert row is not None
         theirs = dict(zip(names, line.split("\t"), strict=True))
         assert dict(zip(names, row, strict=True)) == theirs, f"packet {number}"
+
+
+def test_a_port_pair_that_is_used_again_right_away_is_a_new_conversation(tmp_path: Path) -> None:
+    segments = [
+        (A, B, tcp(1000, 80, SYN, seq=1)),
+        (B, A, tcp(80, 1000, RST | ACK, ack=2)),
+        (A, B, tcp(1000, 80, SYN, seq=99)),
+        (B, A, tcp(80, 1000, RST | ACK, ack=100)),
+        (B, A, tcp(80, 1000, ACK, seq=5, ack=100)),
+    ]
+    frames = [bytes(12) + b"\x08\x00" + ip(source, destination, 6, segment) for source, destination, segment in segments]
+    path = tmp_path / "reuse.pcap"
+    records = b"".join(struct.pack("<IIII", at, 0, len(data), len(data)) + data for at, data in enumerate(frames))
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + records)
+    index = Index(open_source(str(path)), lambda packet: [])
+    index.build()
+    assert [index.flow_of(number) for number in range(1, 6)] == [0, 0, 1, 1, 1]

@@ -85,6 +85,7 @@ FIELDS = catalog(
     u32("dns.soa.retry_interval", "Retry"),
     u32("dns.soa.expire_limit", "Expire"),
     u32("dns.soa.minimum_ttl", "Minimum TTL"),
+    string("dns.srv.name", "Name"),
     u16("dns.srv.priority", "Priority"),
     u16("dns.srv.weight", "Weight"),
     u16("dns.srv.port", "Port"),
@@ -131,17 +132,18 @@ def dissect_multicast(c: Cursor) -> None:
 
 def _message(c: Cursor, base: int, multicast: bool) -> None:
     c.uint("dns.id", 2)
+    answers_only = bool(c.peek_uint(2) & 0x8000)  # in a question these bits mean nothing
     bits: tuple[tuple[str | None, int], ...] = (
         ("dns.flags.response", 1),
         ("dns.flags.opcode", 4),
-        ("dns.flags.authoritative", 1),
+        ("dns.flags.authoritative" if answers_only else None, 1),
         ("dns.flags.truncated", 1),
         ("dns.flags.recdesired", 1),
-        ("dns.flags.recavail", 1),
+        ("dns.flags.recavail" if answers_only else None, 1),
         ("dns.flags.z", 1),
         ("dns.flags.authenticated", 1),
         ("dns.flags.checkdisable", 1),
-        ("dns.flags.rcode", 4),
+        ("dns.flags.rcode" if answers_only else None, 4),
     )
     flags = c.flags("dns.flags", 2, *bits)
     response, rcode = bool(flags & 0x8000), flags & 15
@@ -176,8 +178,12 @@ def _message(c: Cursor, base: int, multicast: bool) -> None:
 
 
 def _record(c: Cursor, base: int, multicast: bool) -> str:
+    start = c.pos
     name = _name(c, "dns.resp.name", base)
     kind = c.uint("dns.resp.type", 2)
+    if kind == SRV:  # Wireshark has a name of its own for it: service, protocol and domain in one (RFC 2782)
+        owner = c.field_at(start)
+        owner.spec = c.spec("dns.srv.name")
     if kind == OPT:
         size = c.uint("dns.rr.udp_payload_size", 2)
         c.uint("dns.resp.ext_rcode", 1)

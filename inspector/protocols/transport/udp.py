@@ -35,7 +35,7 @@ def dissect(c: Cursor) -> None:
             c.issue("length", "the header promises more bytes than the IP packet holds", Severity.ERROR)
         size = length - HEADER
     checksum = c.uint("udp.checksum", 2)
-    if checksum:  # zero: the sender made none (RFC 768)
+    if checksum and length:  # zero: the sender made none (RFC 768)
         verify(c, 17, length, c.layer.fields[-1], "RFC 768")
     c.context.cut = max(size - c.remaining, 0)
     c.context.ports = (source, destination)

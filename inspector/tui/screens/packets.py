@@ -161,7 +161,8 @@ class PacketsScreen(Screen[None]):
         if event.level.layers:
             layer = event.level.layers[-1]
             self.query_one(FieldTree).reveal(layer)
-            self._light(layer.span, layer)
+            own = layer.own_spans()
+            self._light(own[0] if own else layer.span, layer)
             self._explain(layer, None)
         else:
             self._explain_empty(event.level)
