@@ -17,7 +17,8 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PICTURES: dict[str, tuple[str | None, int | None, list[str]]] = {
     "home": (None, None, []),
     "request": ("http-get", 12, []),
-    "handshake": ("http-get", 9, ["left_square_bracket"] * 3),
+    "handshake": ("http-get", 9, ["left_square_bracket"]),
+    "event": ("sse", 18, []),
     "websocket": ("websocket-chat", None, ["G"]),
     "tls": ("https-tls13", 12, []),
 }

@@ -61,8 +61,15 @@ def certificate(subject: str, key: Key, issuer: str, signer: Key, authority: int
         .not_valid_before(start)
         .not_valid_after(start + LIFE)
         .add_extension(x509.BasicConstraints(authority is not None, authority), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=authority is None, key_cert_sign=authority is not None,
-                                     crl_sign=authority is not None, **dict.fromkeys(other, False)), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=authority is None,
+                key_cert_sign=authority is not None,
+                crl_sign=authority is not None,
+                **dict.fromkeys(other, False),
+            ),
+            critical=True,
+        )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
@@ -73,8 +80,9 @@ def certificate(subject: str, key: Key, issuer: str, signer: Key, authority: int
 
 
 def distinguished(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example Orders"),
-                      x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example Orders"), x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    )
 
 
 def write(folder: Path, certificates: list[x509.Certificate], key: Key, root: x509.Certificate) -> Files:

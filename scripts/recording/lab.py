@@ -109,8 +109,25 @@ class Lab:
 
     def _join(self) -> None:
         client, server = self._names["client"], self._names["server"]
-        command("ip", "-n", client, "link", "add", "eth0", "address", MAC["client"], "type", "veth",
-                "peer", "name", "eth0", "netns", server, "address", MAC["server"])
+        command(
+            "ip",
+            "-n",
+            client,
+            "link",
+            "add",
+            "eth0",
+            "address",
+            MAC["client"],
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            server,
+            "address",
+            MAC["server"],
+        )
         addresses = {"client": (CLIENT4, CLIENT6), "server": (WEB4, DNS4, WEB6)}
         for end, name in self._names.items():
             command("ip", "netns", "exec", name, "ethtool", "-K", "eth0", *(word for o in OFFLOADS for word in (o, "off")))
@@ -137,8 +154,15 @@ class Lab:
         """Start a program that stays; it is ended with the lab."""
         log = self.dir / f"{Path(args[0]).name}.log"
         with log.open("wb") as out:
-            popen = subprocess.Popen(self._command(end, args), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                     env=self.environment(**env), cwd=self.dir, start_new_session=True)
+            popen = subprocess.Popen(
+                self._command(end, args),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=self.environment(**env),
+                cwd=self.dir,
+                start_new_session=True,
+            )
         process = Process(Path(args[0]).name, popen, log)
         self._stack.callback(process.stop)
         return process
@@ -152,8 +176,15 @@ class Lab:
     def run(self, *args: str, status: int = 0, **env: str) -> str:
         """Run a client program to its end in the client namespace and return what it wrote; it must end with `status`."""
         try:
-            done = subprocess.run(self._command("client", args), stdin=subprocess.DEVNULL, capture_output=True, cwd=self.dir,
-                                  env=self.environment(**env), timeout=RUN_SECONDS, check=False)
+            done = subprocess.run(
+                self._command("client", args),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                cwd=self.dir,
+                env=self.environment(**env),
+                timeout=RUN_SECONDS,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise RecordingError(f"{args[0]} did not end within {RUN_SECONDS:.0f} seconds") from None
         if done.returncode != status:
@@ -188,14 +219,32 @@ class Lab:
         port = "443 ssl" if tls else "80"
         lines = "\n        ".join([*(f"listen {address}:{port};" for address in listen), tls])
         config = self.write("nginx.conf", "nginx.conf", dir=str(self.dir), server=lines)
-        self.serve("nginx", "-c", str(config), "-p", str(self.dir), "-e", str(self.dir / "error.log"),
-                   port=443 if tls else 80, end=end)
+        self.serve(
+            "nginx", "-c", str(config), "-p", str(self.dir), "-e", str(self.dir / "error.log"), port=443 if tls else 80, end=end
+        )
 
     def app(self, module: str) -> Process:
         """An ASGI application of `peers`, under uvicorn on port 80."""
-        return self.serve(sys.executable, "-m", "uvicorn", f"{module}:app", "--app-dir", str(PEERS), "--host", WEB4,
-                          "--port", "80", "--http", "h11", "--loop", "asyncio", "--log-level", "warning",
-                          port=80, PYTHONDONTWRITEBYTECODE="1")
+        return self.serve(
+            sys.executable,
+            "-m",
+            "uvicorn",
+            f"{module}:app",
+            "--app-dir",
+            str(PEERS),
+            "--host",
+            WEB4,
+            "--port",
+            "80",
+            "--http",
+            "h11",
+            "--loop",
+            "asyncio",
+            "--log-level",
+            "warning",
+            port=80,
+            PYTHONDONTWRITEBYTECODE="1",
+        )
 
     def write(self, name: str, template: str, **values: str) -> Path:
         """Fill a template of `peers` and write it into the lab's folder."""
@@ -215,7 +264,7 @@ def command(*args: str) -> None:
 def listening(pid: int, udp: bool) -> set[int]:
     """The local ports on which a socket listens (TCP) or is bound without a peer (UDP) in the namespace of process `pid`."""
     ports = set()
-    for table in (("udp", "udp6") if udp else ("tcp", "tcp6")):
+    for table in ("udp", "udp6") if udp else ("tcp", "tcp6"):
         with contextlib.suppress(OSError):  # the process has ended, or the kernel has no IPv6
             for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
                 _, local, _, state, *_ = line.split()

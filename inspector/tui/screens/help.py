@@ -15,7 +15,7 @@ KEYS = """\
  [  ]          one layer down, one layer up            Tab   next pane
  ← → ↑ ↓       in the bytes: the byte's field lights   Enter open or close a field
  Ctrl-G        go to packet N                          t     time: relative, of day, since the packet before
- \\             zoom the pane, and back                 b     next buffer in the bytes
+ \\             zoom the pane, and back                 b     the bytes; the next buffer
  Esc           back to the list
  :  Ctrl-P     command palette (themes, quit …)        q     back, Q quit
  T             light or dark theme

@@ -161,7 +161,8 @@ class PacketsScreen(Screen[None]):
         if event.level.layers:
             layer = event.level.layers[-1]
             self.query_one(FieldTree).reveal(layer)
-            own = layer.own_spans()
+            # Below the application, what a layer added is its header: the rest of its span is what it carries.
+            own = layer.own_spans() if layer.osi <= 4 else []
             self._light(own[0] if own else layer.span, layer)
             self._explain(layer, None)
         else:
@@ -303,7 +304,11 @@ class PacketsScreen(Screen[None]):
         packets.refresh()
 
     def action_buffers(self, by: int) -> None:
-        self.query_one(BufferTabs).cycle(by)
+        if self.has_class("narrow") and not self.has_class("bytes"):
+            self.add_class("bytes")  # on a small screen fields and bytes share a place; Esc brings the fields back
+            self.query_one(HexView).focus()
+        else:
+            self.query_one(BufferTabs).cycle(by)
 
     def action_ask(self) -> None:
         box = self.query_one("#goto", Input)
@@ -327,6 +332,7 @@ class PacketsScreen(Screen[None]):
         elif self.maximized is not None:
             self.minimize()
         else:
+            self.remove_class("bytes")
             self.query_one(PacketList).focus()
 
     def action_zoom(self) -> None:

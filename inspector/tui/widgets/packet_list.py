@@ -18,6 +18,7 @@ from inspector.session import Row, Session
 from inspector.tui.messages import PacketSelected
 
 KEPT = 4000  # rows in memory
+WIDE = 118  # columns from which on every cell is shown
 TIMES = ("relative", "absolute", "delta")
 MARKS = {0: " ", 1: "·", 2: "!", 3: "✗"}
 
@@ -119,7 +120,8 @@ class PacketList(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y == 0:
-            text = f"   {'No':>6}  {self._time_head():<15} {'From → To':<33} {'Protocol':<16} {'Len':>6}  What happens"
+            head = (f"{'No':>6}", self._time_head(), "From → To", "Protocol", f"{'Len':>6}", "What happens")
+            text = "   " + self._columns(head)
             return Strip([Segment(_fit(text, width), self.get_component_rich_style("packet-list--head"))], width)
         number = int(self.scroll_offset.y) + y
         if number > self._session.count:
@@ -136,11 +138,16 @@ class PacketList(ScrollView, can_focus=True):
             style = self.get_component_rich_style("packet-list--dim")
         mark = "▶" if row.number == self.cursor else " "
         ends = f"{row.source} → {row.destination}"
-        text = (
-            f"{mark}{MARKS[row.severity]} {row.number:>6}  {self._time(row):<15} {ends[:33]:<33} {row.protocol[:16]:<16}"
-            f" {row.length:>6}  {row.info}"
-        )
+        cells = (f"{row.number:>6}", self._time(row), ends, row.protocol, f"{row.length:>6}", row.info)
+        text = f"{mark}{MARKS[row.severity]} " + self._columns(cells)
         return Strip([Segment(_fit(text, width), style if isinstance(style, Style) else None)], width)
+
+    def _columns(self, cells: tuple[str, str, str, str, str, str]) -> str:
+        """The cells of a line side by side; a narrow list gives the last one, which says what happens, more room."""
+        number, time, ends, protocol, length, info = cells
+        if self.size.width >= WIDE:
+            return f"{number}  {time[:15]:<15} {ends[:33]:<33} {protocol[:16]:<16} {length}  {info}"
+        return f"{number} {time[:10]:<10} {ends[:25]:<25} {protocol[:9]:<9} {info}"
 
     def _time_head(self) -> str:
         return {"relative": "Time", "absolute": "Time of day", "delta": "After"}[self.times]

@@ -43,8 +43,7 @@ STORIES = (
         looks=(
             Look(
                 'tcp.payload contains "text/event-stream" && tcp.srcport == 80',
-                "The head alone: 200, text/event-stream, chunked. The response has begun, and nobody knows when it "
-                "will end.",
+                "The head alone: 200, text/event-stream, chunked. The response has begun, and nobody knows when it will end.",
                 comment=True,
             ),
             Look(
@@ -73,8 +72,7 @@ STORIES = (
             ),
             Look(
                 "tcp.payload contains 22:7d:0a:0a && tcp.len < 20",
-                "The rest of event 5, in another chunk and segment a quarter of a second later; the event exists from "
-                "here on.",
+                "The rest of event 5, in another chunk and segment a quarter of a second later; the event exists from here on.",
                 comment=True,
             ),
             Look(

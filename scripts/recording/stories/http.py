@@ -86,8 +86,7 @@ def keepalive(lab: Lab, path: Path) -> bytes:
 OPENING = (
     Look(
         "arp.opcode == 1",
-        "ARP asks everybody on the link which hardware address has {arp.dst.proto_ipv4}: IP alone cannot deliver a "
-        "frame.",
+        "ARP asks everybody on the link which hardware address has {arp.dst.proto_ipv4}: IP alone cannot deliver a frame.",
     ),
     Look(
         "tcp.flags.syn == 1 && tcp.flags.ack == 0",
@@ -127,13 +126,11 @@ STORIES = (
             ),
             Look(
                 "http.response",
-                "The rest of the page arrives with this segment, so that the response of two segments is complete "
-                "here.",
+                "The rest of the page arrives with this segment, so that the response of two segments is complete here.",
                 comment=True,
             ),
             Look(
-                "tcp.flags.fin == 1", "The client says first that it has nothing more to send; this side will hold "
-                "TIME_WAIT."
+                "tcp.flags.fin == 1", "The client says first that it has nothing more to send; this side will hold TIME_WAIT."
             ),
         ),
         requires={"tcp.flags.fin == 1": 2, "http.response": 1, "tcp.flags.reset == 1": 0},
@@ -154,8 +151,7 @@ STORIES = (
             ),
             Look(
                 "tcp.flags.syn == 1 && tcp.flags.ack == 0",
-                "The offered MSS is {tcp.options.mss_val}, the loopback MTU without the headers, where Ethernet "
-                "offers 1460.",
+                "The offered MSS is {tcp.options.mss_val}, the loopback MTU without the headers, where Ethernet offers 1460.",
                 comment=True,
             ),
             Look(
@@ -209,8 +205,7 @@ STORIES = (
             ),
             Look(
                 'http.content_encoding == "gzip"',
-                "Content-Encoding: gzip; {http.content_length} bytes on the wire hold a JSON body several times as "
-                "long.",
+                "Content-Encoding: gzip; {http.content_length} bytes on the wire hold a JSON body several times as long.",
             ),
         ),
         requires={

@@ -71,8 +71,7 @@ STORIES = (
             ),
             Look(
                 "tls.handshake.type == 16",
-                "ClientKeyExchange, ChangeCipherSpec and the first encrypted message: from here on the client's side "
-                "is dark.",
+                "ClientKeyExchange, ChangeCipherSpec and the first encrypted message: from here on the client's side is dark.",
             ),
             Look(
                 "tls.handshake.type == 1 && tcp.stream == 1",
@@ -152,8 +151,7 @@ STORIES = (
         looks=(
             Look(
                 "tls.handshake.type == 11 && tcp.stream == 0",
-                "TLS 1.3: the certificate is encrypted; only with the keys it is seen that subject and issuer are the "
-                "same.",
+                "TLS 1.3: the certificate is encrypted; only with the keys it is seen that subject and issuer are the same.",
             ),
             Look(
                 "tls.alert_message.desc == 48 && tcp.stream == 0",

@@ -52,8 +52,7 @@ STORIES = (
             ),
             Look(
                 'websocket.opcode == 1 && tcp.payload contains "Coffee in"',
-                "Alice's sentence on its way to Carol, uncompressed and readable; the other two got it deflated just "
-                "before.",
+                "Alice's sentence on its way to Carol, uncompressed and readable; the other two got it deflated just before.",
                 comment=True,
             ),
             Look(
@@ -82,8 +81,7 @@ STORIES = (
                 "answers with the same.",
             ),
             Look(
-                "websocket.opcode == 8 && tcp.stream == 1", "Bob closes with {websocket.payload.close.status_code}, "
-                "going away."
+                "websocket.opcode == 8 && tcp.stream == 1", "Bob closes with {websocket.payload.close.status_code}, going away."
             ),
             Look(
                 "websocket.opcode == 8 && tcp.stream == 2",
