@@ -6,7 +6,10 @@ import asyncio
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+from textual.worker import WorkerCancelled
 
 from inspector.session import open_session
 from inspector.tui.app import InspectorApp
@@ -34,7 +37,8 @@ async def draw(name: str, folder: Path) -> None:
             if key:
                 await pilot.press(key)
             for _ in range(4):
-                await app.workers.wait_for_complete()
+                with suppress(WorkerCancelled):  # another worker took its place
+                    await app.workers.wait_for_complete()
                 await pilot.pause()
         (folder / f"{name}.svg").write_text(app.export_screenshot(title="osi-inspect"), encoding="utf-8")
     if session is not None:
