@@ -158,7 +158,7 @@ class Tls(StreamParser):
             at += 2
             while at + 4 <= min(stop, len(raw)):
                 name, size = int.from_bytes(raw[at : at + 2], "big"), int.from_bytes(raw[at + 2 : at + 4], "big")
-                if (name == 43 and raw[at + 4 : at + 6] == b"\x03\x04") or (name == 43 and raw[at + 4 : at + 5] == b"\x7f"):
+                if name == 43 and (raw[at + 4 : at + 6] == b"\x03\x04" or raw[at + 4 : at + 5] == b"\x7f"):  # or a draft
                     self.session["tls13"] = True
                     if not self.session["retry"]:
                         self._encrypted[direction] = True
