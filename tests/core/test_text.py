@@ -25,4 +25,5 @@ def test_no_control_or_hidden_character_passes(text: str) -> None:
 
 @given(st.binary())
 def test_any_bytes_can_be_shown(data: bytes) -> None:
-    printable(decode(data)).encode("utf-8")
+    shown = printable(decode(data))
+    assert shown.encode("utf-8").decode("utf-8") == shown

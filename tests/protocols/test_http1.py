@@ -145,7 +145,8 @@ def test_chunk_sizes(line: bytes) -> None:
 
 @pytest.mark.parametrize("status", [b"2" * 5000, b"200\xb2", b"20", b""])
 def test_a_strange_status_does_not_hurt(status: bytes) -> None:
-    talk([(C, GET), (S, b"HTTP/1.1 " + status + b" x\r\n\r\n"), (S, b"HTTP/1.1 200\xb2 x\r\n\r\n")])
+    units = talk([(C, GET), (S, b"HTTP/1.1 " + status + b" x\r\n\r\n"), (S, b"HTTP/1.1 200\xb2 x\r\n\r\n")])
+    assert len(units) >= 2
 
 
 @pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])

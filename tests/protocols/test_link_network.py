@@ -43,12 +43,12 @@ def test_layers(name: str) -> None:
 def test_no_bytes_raise(name: str) -> None:
     data = bytes(CASES[name][0])
     for size in range(len(data)):
-        dissect(data[:size])
+        assert dissect(data[:size]).layers
     chance = random.Random(name)
     for _ in range(200):
         changed = bytearray(data)
         changed[chance.randrange(len(data))] = chance.randrange(256)
-        dissect(bytes(changed))
+        assert dissect(bytes(changed)).layers
 
 
 def test_a_segment_longer_than_ipv4_can_carry() -> None:

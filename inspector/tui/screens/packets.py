@@ -15,6 +15,7 @@ from textual.widgets import Footer, Input, Static
 from textual.worker import get_current_worker
 
 from inspector.annotations.osi import Level, lens
+from inspector.core.errors import InspectError
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.span import Buffer, Frame, Span, project, trace
@@ -100,8 +101,8 @@ class PacketsScreen(Screen[None]):
         error = ""
         try:
             self.session.load(progress)
-        except Exception as failed:
-            error = str(failed) or type(failed).__name__
+        except (InspectError, OSError) as failed:
+            error = str(failed)
         self.post_message(Loaded(error))
 
     @on(Loaded)
