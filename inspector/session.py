@@ -230,7 +230,7 @@ class Session:
         if direction is not None:
             buffer = conversation.directions[direction[0]].buffer
             result.buffers.setdefault(buffer.id, buffer)
-            if not conversation.recognised:
+            if not conversation.recognised(number):
                 self._unrecognised(result, tcp)
         for failed, text in conversation.tree.failures:
             if failed == number:

@@ -69,7 +69,7 @@ class Registry:
                 return Choice(protocol, f"the content has the signature of {protocol.title}")
         for port in sorted(ports):
             found = self.tables.get(table, {}).get(port)
-            if found is not None:
+            if found is not None and (found.sniff is None or found.sniff(prefix) is not Sniff.NO):  # the content wins
                 return Choice(
                     found, f"{table.replace('.', ' ').upper().replace('PORT', 'port')} {port} is registered for {found.title}"
                 )

@@ -90,10 +90,14 @@ class Conversation:
         for pdus in self.tree.by_buffer.values():
             pdus.sort(key=lambda pdu: pdu.span.start)
 
-    @property
-    def recognised(self) -> bool:
-        """A stream parser was found for it."""
-        return self._root is not None and self._root.successor is not None
+    def recognised(self, packet: int) -> bool:
+        """A stream parser was found for what this packet carries."""
+        found = self.ranges.get(packet)
+        if found is None or self._root is None or self._root.successor is None:
+            return False
+        direction, _, stop = found
+        since = self._root.successor.since.get(direction)
+        return since is not None and stop > since
 
     def pdus(self, packet: int) -> list[Pdu]:
         """The PDUs that complete with this packet, outermost first."""

@@ -12,6 +12,7 @@ from inspector.dissection.engine import PREFIX
 from inspector.dissection.registry import Choice, Registry
 
 MAX_NODES = 100_000  # child streams in one conversation
+BEGINNING = 16  # bytes by which a protocol is known where it begins in the middle of a stream
 
 
 class Tree:
@@ -77,6 +78,7 @@ class TreeNode:
         self.why = why
         self.waiting = False
         self.successor: TreeNode | None = None
+        self.since: dict[int, int] = {}  # direction → where in the stream it became this node's
         self._readers: dict[int, Reader] = {}
         self._steps: dict[int, Steps[None]] = {}
         self._emitted = 0
@@ -153,6 +155,7 @@ class TreeNode:
     def adopt(self, reader: Reader, resync: bool) -> None:
         """This node owns the reader's direction from its position on."""
         self._readers[reader.direction] = reader
+        self.since.setdefault(reader.direction, reader.pos)
         reader.owner = self
         self._steps[reader.direction] = self.parser.parse(reader, resync)
         self.tree.wake(self)
@@ -249,10 +252,34 @@ class Detector(StreamParser):
         yield from self.wait(self._decide)
         if not self._decided:
             self._settle()
+        if self._choice is None:
+            yield from self._secured(reader)
+            resync = False
         if self._choice is not None:
             node = self.node
             assert isinstance(node, TreeNode)
             node.hand_over(reader, "protocol", self._choice.protocol.name, {}, self._choice.why, resync)
+
+    def _secured(self, reader: Reader) -> Steps[None]:
+        """What is spoken is not known; yet where a segment begins as only TLS does, TLS begins here (STARTTLS and its kin)."""
+        node = self.node
+        assert isinstance(node, TreeNode)
+        late = [protocol for protocol in node.tree.registry.protocols.values() if protocol.begins is not None]
+        while True:
+            try:
+                if not (yield from reader.some()):
+                    return
+                head = yield from reader.peek(BEGINNING)
+            except Gap:
+                continue
+            if self._choice is None:
+                found = next((protocol for protocol in late if protocol.begins is not None and protocol.begins(head)), None)
+                if found is not None:
+                    self._choice = Choice(found, f"{found.title} begins here, in a protocol that is not recognised")
+                    return
+            elif (sniff := self._choice.protocol.sniff) is not None and sniff(head) is Sniff.YES:
+                return
+            reader.pos = min(max(reader.segment_start(reader.pos + 1), reader.pos + 1), reader.arrived)
 
     def _prefixes(self) -> list[bytes]:
         found = [self.node.reader(direction).peek_now(PREFIX) for direction in (self.node.client, 1 - self.node.client)]

@@ -159,3 +159,38 @@ def test_der_lengths_are_bounded() -> None:
     for stop in range(len(certificate)):
         assert certificate_serial(certificate[:stop]) is None
     assert element(b"\x30\x80", 0) is None and element(b"\x30\x85\1\1\1\1\1", 0) is None
+
+
+def test_tls_is_found_where_it_begins_inside_a_protocol_that_nobody_knows() -> None:
+    before = [(S, b"\x01hello\x02"), (C, b"\x03secure?\x04"), (S, b"\x05yes\x06")]
+    units = talk([*before, *TLS12])
+    assert messages(units) == [1, 2, 14, 16]
+    assert min(unit.pdu.span.start for unit in units if unit.pdu.protocol == "tls") == len(before[1][1])
+    assert "begins here" in units[0].pdu.node.why
+
+
+def test_behind_a_gap_what_is_in_clear_is_read_on() -> None:
+    steps = [
+        TLS12[0],
+        (S, record(22, server_hello(False))),
+        (S, record(22, message(11, bytes(600)))),
+        (S, record(22, message(14, b""))),
+    ]
+    assert messages(talk(steps)) == [1, 2, 11, 14]
+    assert messages(talk(steps, lost=[2])) == [1, 2, 14]
+    # what is encrypted begins with a nonce of zeros here, which is no HelloRequest
+    lost = talk([*TLS12[:3], (S, CCS), (S, DATA), (S, record(22, bytes(40)))], lost=[4])
+    assert messages(lost) == [1, 2, 14, 16]
+
+
+def test_a_record_whose_end_is_not_in_the_capture_is_one_field() -> None:
+    last = talk([*TLS12, (S, DATA[:50])])[-1]
+    assert [field.name for field in last.layer.walk()] == ["tls.segment.data"]
+    assert not last.pdu.complete and last.layer.summary == "Application Data, the first 50 of 105 bytes"
+
+
+def test_early_data_is_known_to_be_tls_1_3_before_the_server_speaks() -> None:
+    at = 2 + 32 + 1 + 8 + 2
+    hello = CLIENT_HELLO[4 : 4 + at] + extensions(extension(42, b""))
+    units = talk([(C, record(22, message(1, hello)) + DATA)])
+    assert [unit.layer.value("tls.record.opaque_type") for unit in units if unit.layer.find("tls.app_data")] == [23]

@@ -99,9 +99,7 @@ class Handshake(StreamParser):
     protocol = "tls.handshake"
 
     def parse(self, reader: Reader, resync: bool) -> Steps[None]:
-        if resync:
-            return
-        while (yield from reader.some()):
+        while (yield from reader.some()):  # behind a gap the record parser goes on only where a message begins
             start = reader.pos
             try:
                 head = yield from reader.read(4)

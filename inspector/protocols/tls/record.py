@@ -19,6 +19,8 @@ from inspector.protocols.tls.names import ALERTS
 
 HEADER = 5
 MAX_RECORD = (1 << 14) + 2048  # RFC 5246, 6.2.3; TLS 1.3 allows less
+DRAFTS = (b"\x7f", b"\xfb")  # first octet of the version of TLS 1.3's drafts, and of those that Facebook used
+CLEAR_MESSAGES = frozenset({1, 2, 4, 11, 12, 13, 14, 15, 16, 22})  # handshake messages that travel in clear up to TLS 1.2
 HELLO_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446, 4.1.3
 
 
@@ -43,6 +45,7 @@ FIELDS = catalog(
     u8("tls.alert_message.desc", "Description", values=ALERTS),
     octets("tls.change_cipher_spec", "Change cipher spec"),
     octets("tls.heartbeat_message", "Heartbeat"),
+    octets("tls.segment.data", "Part of a record"),
 )
 
 
@@ -67,6 +70,49 @@ def sniff(prefix: bytes) -> Sniff:
     return Sniff.YES if prefix[0] != Content.HANDSHAKE or prefix[5] <= 25 or prefix[2] >= 1 else Sniff.NO
 
 
+def short_hello(version: int) -> bool:
+    """The ServerHello of drafts 1 to 21 of TLS 1.3 has neither a session id nor a compression method."""
+    return 0x7F00 <= version <= 0x7F15
+
+
+def _offers_early_data(raw: bytes) -> bool:
+    """A ClientHello with the extension early_data (RFC 8446, 4.2.10): data may follow before the server has spoken."""
+    at = 38 + 1 + raw[38]
+    at += 2 + int.from_bytes(raw[at : at + 2], "big")
+    at += 1 + int.from_bytes(raw[at : at + 1], "big") + 2
+    while at + 4 <= len(raw):
+        if raw[at : at + 2] == b"\0\x2a":
+            return True
+        at += 4 + int.from_bytes(raw[at + 2 : at + 4], "big")
+    return False
+
+
+def begins(head: bytes) -> bool:
+    """A record that holds a ClientHello: every length and version in it fits."""
+    return (
+        len(head) >= 11
+        and head[0] == Content.HANDSHAKE
+        and plausible(head)
+        and head[5:7] == b"\1\0"
+        and int.from_bytes(head[6:9], "big") + 4 >= int.from_bytes(head[3:5], "big")
+        and head[9] == 3
+        and head[10] <= 4
+    )
+
+
+def opens_clear(body: bytes, size: int) -> bool:
+    """The first bytes of a handshake record of `size` bytes begin a message in clear: a known type whose length fits.
+
+    What is encrypted looks random, or begins with a nonce that counts from zero, which is no message's type and length.
+    """
+    if len(body) < 4 or body[0] not in CLEAR_MESSAGES:
+        return False
+    length = int.from_bytes(body[1:4], "big") + 4
+    if body[0] in (1, 2):  # a hello says the version next
+        return body[4:5] in (b"\x03", b"\x7f") and 38 <= length <= size + MAX_RECORD
+    return length <= size or (body[0] == 11 and length < 1 << 18 and body[4:7] < body[1:4])
+
+
 class Tls(StreamParser):
     """Both directions of a TLS connection."""
 
@@ -75,11 +121,12 @@ class Tls(StreamParser):
     def __init__(self) -> None:
         self.session: dict[str, Any] = {"version": 0, "tls13": False}
         self._encrypted = [False, False]
+        self._lost = [False, False]  # part of this direction is missing: whether it is encrypted shows in its bytes
         self._messages: list[Child | None] = [None, None]
 
     def parse(self, reader: Reader, resync: bool) -> Steps[None]:
         if resync:
-            self._encrypted[reader.direction] = True  # what was agreed in the missing part is not known
+            self._encrypted[reader.direction] = self._lost[reader.direction] = True
             if not (yield from self._find(reader)):
                 return
         while (yield from reader.some()):
@@ -117,7 +164,7 @@ class Tls(StreamParser):
         direction = reader.direction
         return {
             "encrypted": self._encrypted[direction],
-            "tls13": self.session["tls13"],
+            "tls13": self.session["tls13"] or (direction == self.node.client and self.session.get("early", False)),
             "client": direction == self.node.client,
         }
 
@@ -125,7 +172,14 @@ class Tls(StreamParser):
         direction = reader.direction
         if direction != self.node.client and kind == Content.APPLICATION_DATA:
             self._encrypted[direction] = True
+        found = kind == Content.HANDSHAKE and self._lost[direction]
+        if found and opens_clear(reader.buffer.read(begin, min(begin + 8, reader.pos)), reader.pos - begin):
+            self._encrypted[direction] = self._lost[direction] = False
+            if (child := self._messages[direction]) is not None:
+                child.gap(direction, 1, reader.packet_at(start))
         pdu = self.node.emit("record", reader, start, reader.pos, self._info(reader, kind))
+        if kind in (Content.CHANGE_CIPHER_SPEC, Content.APPLICATION_DATA):
+            self._lost[direction] = False
         if kind == Content.CHANGE_CIPHER_SPEC:
             # In TLS 1.3 it means nothing (RFC 8446, D.4), yet what follows it is encrypted too, but for a second ClientHello.
             self._encrypted[direction] = not self.session.get("retry")
@@ -149,16 +203,23 @@ class Tls(StreamParser):
             return
         if raw[0] == 1:
             self.session["retry"] = False
+            self.session["early"] = _offers_early_data(raw)
         elif raw[0] == 2:
             self.session["retry"] = raw[6:38] == HELLO_RETRY
             self.session["version"] = int.from_bytes(raw[4:6], "big")
-            self.session["suite"] = int.from_bytes(raw[39 + raw[38] : 41 + raw[38]], "big")
-            at = 38 + 1 + raw[38] + 3
+            at = 38
+            if short_hello(self.session["version"]):
+                self.session["suite"] = int.from_bytes(raw[at : at + 2], "big")
+                self.session["tls13"] = self._encrypted[direction] = True
+                return
+            at += 1 + raw[38]
+            self.session["suite"] = int.from_bytes(raw[at : at + 2], "big")
+            at += 3
             stop = at + 2 + int.from_bytes(raw[at : at + 2], "big")
             at += 2
             while at + 4 <= min(stop, len(raw)):
                 name, size = int.from_bytes(raw[at : at + 2], "big"), int.from_bytes(raw[at + 2 : at + 4], "big")
-                if name == 43 and (raw[at + 4 : at + 6] == b"\x03\x04" or raw[at + 4 : at + 5] == b"\x7f"):  # or a draft
+                if name == 43 and (raw[at + 4 : at + 6] == b"\x03\x04" or raw[at + 4 : at + 5] in DRAFTS):
                     self.session["tls13"] = True
                     if not self.session["retry"]:
                         self._encrypted[direction] = True
@@ -169,6 +230,9 @@ class Tls(StreamParser):
 def dissect(c: Cursor) -> None:
     info = c.context.info
     kind = c.peek_uint(1)
+    if not info.get("complete", True):
+        _incomplete(c, kind)
+        return
     encrypted = info.get("encrypted", False)
     c.uint("tls.record.opaque_type" if kind == Content.APPLICATION_DATA and info.get("tls13") else "tls.record.content_type", 1)
     c.uint("tls.record.version", 2)
@@ -199,6 +263,15 @@ def dissect(c: Cursor) -> None:
             c.octets("tls.heartbeat_message", c.remaining)
 
 
+def _incomplete(c: Cursor, kind: int) -> None:
+    """A record of which the capture has only the beginning: its bytes are TLS's, and say no more."""
+    head = c.peek(HEADER)
+    size = f" of {HEADER + int.from_bytes(head[3:], 'big'):,}" if len(head) == HEADER else ""
+    text = f"{CONTENTS.get(kind, f'content {kind}')}, the first {c.remaining:,}{size} bytes"
+    c.octets("tls.segment.data", c.remaining, text)
+    c.layer.summary = text
+
+
 def explain(layer: Layer) -> list[Note]:
     notes = []
     kind = layer.value("tls.record.content_type")
@@ -227,6 +300,6 @@ CARD = Card(
     "alerts; every record is authenticated, and a changed byte ends the connection",
 )
 PROTOCOL = Protocol(
-    "tls", "TLS record", 6, FIELDS, dissect, keys={"tcp.port": [443, 8443, 465, 636, 993, 995]}, sniff=sniff, parser=Tls,
-    explain=explain, card=CARD, reference="RFC 8446, 5",
+    "tls", "TLS record", 6, FIELDS, dissect, keys={"tcp.port": [443, 8443, 465, 636, 993, 995]}, sniff=sniff,
+    begins=begins, parser=Tls, explain=explain, card=CARD, reference="RFC 8446, 5",
 )  # fmt: skip
