@@ -20,9 +20,13 @@ from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
 from inspector.index import Index, Transport
 from inspector.sources import Source, open_source
+from inspector.streams.analysis import Edges
 from inspector.streams.conversation import Conversation, SegmentRow
+from inspector.streams.tcp_layer import Tcp
 
 CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
+SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
+SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 TCP, UDP = 6, 17
 
 
@@ -139,6 +143,7 @@ class Session:
         self.complete = False
         self.progress = 0.0
         self._conversations: OrderedDict[int, Conversation] = OrderedDict()
+        self._tcp: OrderedDict[int, Tcp] = OrderedDict()
         self._lock = threading.RLock()
 
     # --- the capture
@@ -173,6 +178,9 @@ class Session:
         if self.complete:
             return
         self.index.build(tell)
+        with self._lock:  # what was followed while packets were still coming is not the whole of it
+            self._conversations.clear()
+            self._tcp.clear()
         self.complete = True
         self.progress = 1.0
 
@@ -213,6 +221,7 @@ class Session:
         flow = self.index.flow_of(number)
         if tcp is None or flow < 0:
             return result
+        self._analysis(tcp, flow, number)
         conversation = self.conversation(flow)
         for pdu in conversation.pdus(number):
             info = {**pdu.info, "time_of": self.time_of}
@@ -224,6 +233,14 @@ class Session:
             result.buffers.update(unit.buffers)
         self._stream_notes(result, tcp, conversation, number)
         return result
+
+    def _analysis(self, tcp: Layer, flow: int, number: int) -> None:
+        """What the conversation's other segments say of this one."""
+        from inspector.streams.tcp_layer import enrich
+
+        known = self.tcp(flow)
+        direction = int(self.index.column("direction")[number - 1])
+        enrich(tcp, self.registry.protocols["tcp"].fields, known, number, direction)
 
     def _stream_notes(self, result: Dissection, tcp: Layer, conversation: Conversation, number: int) -> None:
         direction = conversation.ranges.get(number)
@@ -267,6 +284,28 @@ class Session:
             while len(self._conversations) > CONVERSATIONS_KEPT:
                 self._conversations.popitem(last=False)
             return found
+
+    def tcp(self, flow: int) -> Tcp:
+        """The segments of a TCP flow: their analysis, and the states of both ends."""
+        from inspector.streams.segments import segments
+        from inspector.streams.tcp_layer import follow
+
+        with self._lock:
+            found = self._tcp.get(flow)
+            if found is None:
+                first, second = self.index.flows.shift[flow]
+                found = follow(segments(self.index, flow, self._sack), (first, second))
+                self._tcp[flow] = found
+                while sum(len(tcp.analysis.packets) for tcp in self._tcp.values()) > SEGMENTS_KEPT and len(self._tcp) > 1:
+                    self._tcp.popitem(last=False)
+            self._tcp.move_to_end(flow)
+            return found
+
+    def _sack(self, number: int) -> Edges:
+        """The SACK blocks of a packet that the columns cannot read."""
+        tcp = self.engine.dissect(self.packet(number)).last("tcp")
+        edges = [field.value for field in tcp.walk() if field.name in SACK_EDGES] if tcp is not None else []
+        return tuple(zip(edges[::2], edges[1::2], strict=False))
 
     def _follow(self, flow: int) -> Conversation:
         flows, index = self.index.flows, self.index
@@ -318,7 +357,7 @@ class Session:
             self._generate(layer, "tcp.ack", acked, Span(at.buffer, at.start + 8, at.start + 12))
             shift = 0 if transport.flags & 0x02 else max(int(flows.shift[flow][direction]), 0)
             for field in layer.walk():
-                if field.name in ("tcp.options.sack_le", "tcp.options.sack_re"):  # they count what the peer sent
+                if field.name in SACK_EDGES:  # they count what the peer sent
                     field.value = field.value - peer & 0xFFFFFFFF
             self._generate(layer, "tcp.window_size", transport.window << shift, Span(at.buffer, at.start + 14, at.start + 16))
             size = layer.value("tcp.len", 0)

@@ -1,12 +1,27 @@
 """TCP segments (RFC 9293), one layer a segment, with the options of the IANA registry.
 
-Not here: streams, relative numbers and analysis (streams).
+Not here: streams, relative numbers and analysis (streams), though their fields are declared here.
 """
 
 from __future__ import annotations
 
 from inspector.core.cursor import Cursor
-from inspector.core.field import Base, FieldSpec, Kind, catalog, flag, heading, octets, u8, u16, u32, uint
+from inspector.core.field import (
+    Base,
+    FieldSpec,
+    Kind,
+    catalog,
+    duration,
+    flag,
+    frame,
+    heading,
+    octets,
+    string,
+    u8,
+    u16,
+    u32,
+    uint,
+)
 from inspector.core.layer import Severity
 from inspector.core.protocol import Protocol
 from inspector.protocols.transport.ports import verify
@@ -24,6 +39,17 @@ OPTIONS = {
 FLAGS = {"SYN": 0x02, "FIN": 0x01, "RST": 0x04, "PSH": 0x08, "ACK": 0x10, "URG": 0x20, "ECE": 0x40, "CWR": 0x80, "AE": 0x100}
 END, NOP, MSS, SCALE, SACK_PERMITTED, SACK, TIMESTAMPS, FAST_OPEN = 0, 1, 2, 3, 4, 5, 8, 34
 MAX_SCALE = 14  # RFC 7323, 2.3
+
+# The marks of Wireshark's TCP analysis (its User's Guide, 7.5).
+ANALYSIS = {
+    "retransmission": "Retransmission", "fast_retransmission": "Fast retransmission",
+    "spurious_retransmission": "Spurious retransmission", "out_of_order": "Out of order",
+    "lost_segment": "Segment before not seen",
+    "ack_lost_segment": "Acknowledges a segment that was not seen", "duplicate_ack": "Duplicate acknowledgement",
+    "zero_window": "Zero window", "zero_window_probe": "Zero window probe", "zero_window_probe_ack": "Answer to a window probe",
+    "window_full": "Window full", "window_update": "Window update", "keep_alive": "Keep-alive",
+    "keep_alive_ack": "Answer to a keep-alive",
+}  # fmt: skip
 
 FIELDS = catalog(
     u16("tcp.srcport", "Source port"),
@@ -62,6 +88,23 @@ FIELDS = catalog(
     u32("tcp.options.timestamp.tsecr", "Timestamp echo reply"),
     octets("tcp.options.tfo.cookie", "Fast Open cookie"),
     octets("tcp.option_data", "Data"),
+    # What the conversation says of a segment (streams.tcp_layer).
+    duration("tcp.time_relative", "Time since the conversation's first packet"),
+    duration("tcp.time_delta", "Time since the conversation's packet before"),
+    string("tcp.state.sender", "State of the sender, once this has arrived"),
+    string("tcp.state.receiver", "State of the receiver, once this has arrived"),
+    u8("tcp.completeness", "Completeness of the conversation"),
+    heading("tcp.analysis", "Analysis"),
+    frame("tcp.analysis.acks_frame", "Acknowledges the segment in packet"),
+    duration("tcp.analysis.ack_rtt", "Round trip of that segment"),
+    duration("tcp.analysis.initial_rtt", "Round trip of the handshake"),
+    u32("tcp.analysis.bytes_in_flight", "Bytes in flight"),
+    u32("tcp.analysis.duplicate_ack_num", "Duplicate acknowledgement number"),
+    frame("tcp.analysis.duplicate_ack_frame", "Duplicate of the acknowledgement in packet"),
+    duration("tcp.analysis.rto", "Waited before it was sent again"),
+    frame("tcp.analysis.rto_frame", "Sent before in, or waiting since, packet"),
+    heading("tcp.analysis.flags", "Marks"),
+    *(heading(f"tcp.analysis.{name}", label) for name, label in ANALYSIS.items()),
 )
 
 

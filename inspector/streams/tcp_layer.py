@@ -1,0 +1,171 @@
+"""What the conversation says of one segment, put into its TCP layer: fields, notes, and words behind the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from inspector.core.field import Field, FieldSpec
+from inspector.core.layer import Issue, Layer, Note, Severity
+from inspector.core.span import Span
+from inspector.streams.analysis import RESENT, Analysis, Finding, Mark, Segment
+from inspector.streams.tcp_states import States
+
+WARNINGS = Mark.LOST_SEGMENT | Mark.ACK_LOST_SEGMENT | Mark.ZERO_WINDOW | Mark.WINDOW_FULL | Mark.OUT_OF_ORDER
+GUIDE = "Wireshark User's Guide, 7.5"
+# mark → (label, what it means, the specification behind it); {…} are filled from the finding.
+MEANINGS: dict[Mark, tuple[str, str, str]] = {
+    Mark.RETRANSMISSION: (
+        "retransmission",
+        "these sequence numbers were sent before{rto_words}: the sender saw no acknowledgement of them in time",
+        "RFC 6298, 5",
+    ),
+    Mark.FAST_RETRANSMISSION: (
+        "fast retransmission",
+        "sent again at once, because duplicate acknowledgements or SACK blocks told the sender that this segment is missing",
+        "RFC 5681, 3.2; RFC 6675, 5",
+    ),
+    Mark.SPURIOUS_RETRANSMISSION: (
+        "spurious retransmission",
+        "sent again although all of it is acknowledged: that acknowledgement was late, or was lost on its way to the sender",
+        "RFC 5682, 1",
+    ),
+    Mark.OUT_OF_ORDER: (
+        "out of order",
+        "it comes after segments that were sent later, too soon to be a resend: the path reordered them",
+        "RFC 9293, 3.4",
+    ),
+    Mark.LOST_SEGMENT: (
+        "segment before not seen",
+        "its sequence number is beyond what was seen: the bytes between were lost, or the capture does not have them",
+        "RFC 9293, 3.4",
+    ),
+    Mark.ACK_LOST_SEGMENT: (
+        "acknowledges what was not seen",
+        "the receiver has bytes that this capture never showed: they passed, and the capture missed them",
+        "RFC 9293, 3.4",
+    ),
+    Mark.DUPLICATE_ACK: (
+        "duplicate acknowledgement",
+        "number {duplicate} of packet {duplicate_of}: a segment arrived, and not the one that is expected next",
+        "RFC 5681, 2 and 4.2",
+    ),
+    Mark.ZERO_WINDOW: (
+        "zero window", "the receive buffer is full: the other end must stop until a window comes", "RFC 9293, 3.8.6"
+    ),
+    Mark.ZERO_WINDOW_PROBE: (
+        "window probe", "one byte into a closed window, to be told when it opens", "RFC 9293, 3.8.6.1"
+    ),
+    Mark.ZERO_WINDOW_PROBE_ACK: ("answer to a probe", "the window is still closed", "RFC 9293, 3.8.6.1"),
+    Mark.WINDOW_FULL: (
+        "window full", "with this segment the sender has used all of the window, and must wait", "RFC 9293, 3.8.6"
+    ),
+    Mark.WINDOW_UPDATE: (
+        "window update", "nothing new is acknowledged; the receiver has read, and has room again", "RFC 9293, 3.8.6"
+    ),
+    Mark.KEEP_ALIVE: (
+        "keep-alive", "it repeats the last sequence number: the other end must answer, if it is still there", "RFC 9293, 3.8.4"
+    ),
+    Mark.KEEP_ALIVE_ACK: ("answer to a keep-alive", "the other end is still there", "RFC 9293, 3.8.4"),
+}  # fmt: skip
+
+
+class Tcp(NamedTuple):
+    """A TCP conversation seen as segments: their analysis, and the states of both ends."""
+
+    analysis: Analysis
+    states: States
+
+
+def follow(segments: Iterable[Segment], scales: tuple[int, int]) -> Tcp:
+    """Analyse a conversation's segments, in packet order. scales: as `Analysis` takes them."""
+    found = Tcp(Analysis(scales), States())
+    for segment in segments:
+        found.analysis.feed(segment)
+        found.states.feed(segment)
+    return found
+
+
+def enrich(layer: Layer, fields: Mapping[str, FieldSpec], tcp: Tcp, packet: int, direction: int) -> None:
+    """Add to `layer` what the conversation knows of `packet`. direction: 0 or 1, whose sender sent it."""
+    found = tcp.analysis.of(packet)
+    if found is None:
+        return
+    own = Span(layer.span.buffer, layer.span.start, layer.span.start)
+
+    def made(name: str, value: Any, text: str | None = None) -> Field:
+        return Field(fields[name], value, own, text, None, True)
+
+    states, times = tcp.states.at(packet), tcp.analysis.times(packet)
+    layer.fields += [
+        made("tcp.time_relative", times[0]),
+        made("tcp.time_delta", times[1]),
+        made("tcp.state.sender", states[direction].title),
+        made("tcp.state.receiver", states[1 - direction].title),
+        made("tcp.completeness", tcp.states.completeness, completeness(tcp.states.completeness)),
+    ]
+    analysis = made("tcp.analysis", None)
+    numbers = {
+        "acks_frame": found.acks, "ack_rtt": found.rtt, "initial_rtt": found.initial_rtt, "bytes_in_flight": found.in_flight,
+        "rto": found.rto, "rto_frame": found.rto_of,
+    }  # fmt: skip
+    analysis.children += [made(f"tcp.analysis.{name}", value) for name, value in numbers.items() if value]
+    if found.duplicate:
+        number = made("tcp.analysis.duplicate_ack_num", found.duplicate)
+        number.children.append(made("tcp.analysis.duplicate_ack", None))
+        analysis.children += [number, made("tcp.analysis.duplicate_ack_frame", found.duplicate_of)]
+    if found.marks:
+        flags = made("tcp.analysis.flags", None)
+        flags.children += [made(f"tcp.analysis.{name}", None) for name in _names(found.marks)]
+        analysis.children.append(flags)
+        _words(layer, found)
+    if analysis.children:
+        layer.fields.append(analysis)
+    _states(layer, tcp.states, packet, direction)
+
+
+def _names(marks: Mark) -> list[str]:
+    """Wireshark's names; a fast or spurious retransmission is also a retransmission."""
+    names = [mark.name.lower() for mark in Mark if mark & marks and mark.name]
+    return ["retransmission", *names] if marks & RESENT and not marks & Mark.RETRANSMISSION else names
+
+
+def _words(layer: Layer, found: Finding) -> None:
+    rto_words = f" {found.rto / 1e6:,.1f} ms ago (packet {found.rto_of})" if found.rto_of else ""
+    known = {"rto_words": rto_words, "duplicate": found.duplicate, "duplicate_of": found.duplicate_of}
+    at = layer.find("tcp.window_size_value") if found.marks & WARNINGS == Mark.ZERO_WINDOW else layer.find("tcp.seq_raw")
+    span = at.span if at is not None else layer.span
+    labels = []
+    for mark, (label, meaning, reference) in MEANINGS.items():
+        if mark & found.marks:
+            labels.append(label)
+            why = meaning.format(**known)
+            layer.notes.append(Note(span, label, f"{why[0].upper()}{why[1:]}.", f"{reference}; {GUIDE}"))
+            if mark & WARNINGS:
+                layer.issues.append(Issue(_code(mark), span, Severity.WARNING, f"{label}: {why}"))
+            elif mark & (RESENT | Mark.DUPLICATE_ACK):
+                layer.issues.append(Issue(_code(mark), span, Severity.NOTE, f"{label}: {why}"))
+    layer.summary += f"  [{', '.join(labels)}]"
+
+
+def _code(mark: Mark) -> str:
+    return (mark.name or "").lower().replace("_", "-")
+
+
+def _states(layer: Layer, states: States, packet: int, direction: int) -> None:
+    flags = layer.find("tcp.flags")
+    span = flags.span if flags is not None else layer.span
+    for change in states.changes(packet):
+        who = "the sender" if change.end == direction else "the receiver"
+        title = f"{who}: {change.before.title} → {change.step.to.title}"
+        layer.notes.append(Note(span, title, f"{change.step.why[0].upper()}{change.step.why[1:]}.", change.step.reference))
+    for at, text in states.unexpected:
+        if at == packet:
+            layer.issues.append(Issue("tcp-state", span, Severity.NOTE, text))
+
+
+def completeness(bits: int) -> str:
+    """Which parts of a conversation the capture has, as Wireshark counts them: `SYN, SYN ACK, ACK, data, FIN (31)`."""
+    names = ("SYN", "SYN ACK", "ACK", "data", "FIN", "RST")
+    found = ", ".join(name for at, name in enumerate(names) if bits >> at & 1)
+    return f"{found or 'nothing'} ({bits})"
