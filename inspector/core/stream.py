@@ -225,6 +225,11 @@ class Reader:
         stop = self.arrived if gap is None else max(gap[0], self.pos)
         return self._bytes(self.pos, min(self.pos + size, stop))
 
+    def peek_at(self, start: int, size: int) -> bytes:
+        """What has arrived of `size` bytes from `start` on, up to the next gap; for looking further on without moving."""
+        stop = min([start + size, self.arrived, *(max(low, start) for low, high in self._gaps if high > start)])
+        return self.buffer.read(start, stop)
+
     def read(self, size: int) -> Steps[bytes]:
         """The next `size` bytes. Raises `Ended` (the position is unchanged) or `Gap` (it is behind the gap)."""
         while True:

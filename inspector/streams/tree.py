@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from inspector.core.protocol import Sniff
+from inspector.core.protocol import Protocol, Sniff
 from inspector.core.span import Span
 from inspector.core.stream import Ended, Gap, Pdu, Reader, Steps, StreamBuffer, StreamParser, TooLong
 from inspector.dissection.engine import PREFIX
 from inspector.dissection.registry import Choice, Registry
 
 MAX_NODES = 100_000  # child streams in one conversation
-BEGINNING = 16  # bytes by which a protocol is known where it begins in the middle of a stream
+MAX_LOOKS = 256  # segments of a direction that are looked at for the start of a known protocol
 
 
 class Tree:
@@ -233,13 +233,19 @@ class ChildStream:
 
 
 class Detector(StreamParser):
-    """Finds out what a stream speaks: the user's word, then the content, then the port."""
+    """Finds out what a stream speaks: the user's word, then the content of either direction, then the port.
+
+    Where a capture begins in the middle, or bytes are missing, the first bytes may say nothing that is known: the starts
+    of later segments are looked at too. So is TLS found where it begins inside another protocol (STARTTLS and its kin).
+    """
 
     protocol = "detect"
 
     def __init__(self) -> None:
         self._choice: Choice | None = None
         self._decided = False
+        self._late: tuple[int, int] | None = None  # (direction, offset) of the segment that was recognised
+        self._looks: dict[int, tuple[int, int]] = {}  # direction → (segments looked at, where the next one is looked for)
 
     def parse(self, reader: Reader, resync: bool) -> Steps[None]:
         while True:
@@ -252,71 +258,105 @@ class Detector(StreamParser):
         yield from self.wait(self._decide)
         if not self._decided:
             self._settle()
-        if self._choice is None:
-            yield from self._secured(reader)
+        choice = self._choice
+        if choice is None:
+            return
+        node = self._tree_node
+        if self._late is not None:
+            if not (yield from self._start(reader, choice.protocol)):
+                return
             resync = False
-        if self._choice is not None:
-            node = self.node
-            assert isinstance(node, TreeNode)
-            node.hand_over(reader, "protocol", self._choice.protocol.name, {}, self._choice.why, resync)
+        elif choice.protocol.sniff is not None and not self._forced:
+            resync = resync or choice.protocol.sniff(reader.peek_now(PREFIX)) is Sniff.NO
+        node.hand_over(reader, "protocol", choice.protocol.name, {}, choice.why, resync)
 
-    def _secured(self, reader: Reader) -> Steps[None]:
-        """What is spoken is not known; yet where a segment begins as only TLS does, TLS begins here (STARTTLS and its kin)."""
-        node = self.node
-        assert isinstance(node, TreeNode)
-        late = [protocol for protocol in node.tree.registry.protocols.values() if protocol.begins is not None]
+    def _start(self, reader: Reader, protocol: Protocol) -> Steps[bool]:
+        """Where a protocol that was found in a later segment begins in this direction; nobody claims what stands before."""
+        if self._late is not None and self._late[0] == reader.direction:
+            reader.pos = self._late[1]
+            return True
         while True:
             try:
                 if not (yield from reader.some()):
-                    return
-                head = yield from reader.peek(BEGINNING)
+                    return False
+                if protocol.sniff is None or protocol.sniff(reader.peek_now(PREFIX)) is Sniff.YES:
+                    return True
             except Gap:
                 continue
-            if self._choice is None:
-                found = next((protocol for protocol in late if protocol.begins is not None and protocol.begins(head)), None)
-                if found is not None:
-                    self._choice = Choice(found, f"{found.title} begins here, in a protocol that is not recognised")
-                    return
-            elif (sniff := self._choice.protocol.sniff) is not None and sniff(head) is Sniff.YES:
-                return
             reader.pos = min(max(reader.segment_start(reader.pos + 1), reader.pos + 1), reader.arrived)
 
-    def _prefixes(self) -> list[bytes]:
-        found = [self.node.reader(direction).peek_now(PREFIX) for direction in (self.node.client, 1 - self.node.client)]
-        return [prefix for prefix in found if prefix]
+    @property
+    def _tree_node(self) -> TreeNode:
+        assert isinstance(self.node, TreeNode)
+        return self.node
+
+    @property
+    def _forced(self) -> bool:
+        """The user has said what a port speaks."""
+        tree = self._tree_node.tree
+        return any(("tcp.port", port) in tree.registry.decode_as for port in tree.ports)
+
+    def _readers(self) -> list[Reader]:
+        """The readers of the directions that have said something, the client's first."""
+        found = [self.node.reader(direction) for direction in (self.node.client, 1 - self.node.client)]
+        return [reader for reader in found if reader.peek_now(1)]
 
     def _decide(self) -> bool:
         if self._decided:
             return True
-        node = self.node
-        assert isinstance(node, TreeNode)
-        registry = node.tree.registry
-        if any(("tcp.port", port) in registry.decode_as for port in node.tree.ports):
+        if self._forced:
             self._settle()
             return True
         undecided = False
-        for prefix in self._prefixes():
-            for protocol in registry.sniffers["tcp.port"]:
+        readers = self._readers()
+        for reader in readers:
+            prefix = reader.peek_now(PREFIX)
+            for protocol in self._tree_node.tree.registry.sniffers["tcp.port"]:
                 assert protocol.sniff is not None
                 verdict = protocol.sniff(prefix)
                 if verdict is Sniff.YES:
-                    self._choice = Choice(protocol, f"the content has the signature of {protocol.title}")
-                    self._decided = True
-                    return True
+                    return self._recognise(protocol, f"the content has the signature of {protocol.title}")
                 undecided = undecided or (verdict is Sniff.NEED_MORE and len(prefix) < PREFIX)
-        if not undecided:
-            self._settle()
+        if undecided:
+            return False
+        self._settle()
+        if self._choice is not None:
+            return True
+        looking = [self._look_on(reader) for reader in readers]
+        self._decided = self._decided or (len(looking) == 2 and not any(looking))
         return self._decided
 
-    def _settle(self) -> None:
-        """Nothing more will be known: the user's word or the port decides, unless the content speaks against it."""
-        node = self.node
-        assert isinstance(node, TreeNode)
+    def _recognise(self, protocol: Protocol, why: str) -> bool:
+        self._choice = Choice(protocol, why)
         self._decided = True
-        prefix = b"".join(self._prefixes()[:1])
-        choice = node.tree.registry.choose("tcp.port", node.tree.ports, prefix)
+        return True
+
+    def _look_on(self, reader: Reader) -> bool:
+        """Look at the starts of the segments that have come since; false where enough of them said nothing."""
+        looks, at = self._looks.get(reader.direction, (0, reader.pos + 1))
+        while looks < MAX_LOOKS and not self._decided:
+            start = reader.segment_start(at)
+            if start >= reader.arrived:
+                break
+            looks, at = looks + 1, start + 1
+            prefix = reader.peek_at(start, PREFIX)
+            for protocol in self._tree_node.tree.registry.sniffers["tcp.port"]:
+                assert protocol.sniff is not None
+                begins = protocol.begins(prefix) if protocol.begins is not None else protocol.sniff(prefix) is Sniff.YES
+                if prefix and begins:
+                    self._late = (reader.direction, start)
+                    self._recognise(protocol, f"{protocol.title} begins here, in a stream that is not recognised before")
+                    break
+        self._looks[reader.direction] = (looks, at)
+        return looks < MAX_LOOKS
+
+    def _settle(self) -> None:
+        """The content says nothing: the user's word or the port decides, unless the content speaks against it."""
+        tree = self._tree_node.tree
+        prefix = b"".join(reader.peek_now(PREFIX) for reader in self._readers()[:1])
+        choice = tree.registry.choose("tcp.port", tree.ports, prefix)
         if choice is None or choice.protocol.parser is None:
             return
-        forced = any(("tcp.port", port) in node.tree.registry.decode_as for port in node.tree.ports)
-        if forced or choice.protocol.sniff is None or choice.protocol.sniff(prefix) is not Sniff.NO:
+        if self._forced or choice.protocol.sniff is None or choice.protocol.sniff(prefix) is not Sniff.NO:
             self._choice = choice
+            self._decided = True

@@ -30,7 +30,13 @@ class Unit(NamedTuple):
         return {issue.code for layer in self.dissection.layers for issue in layer.issues}
 
 
-def talk(steps: Sequence[Step], size: int = 0, lost: Sequence[int] = (), close: bool = True) -> list[Unit]:
+def talk(
+    steps: Sequence[Step],
+    size: int = 0,
+    lost: Sequence[int] = (),
+    close: bool = True,
+    ports: tuple[int, int] = (40000, 80),
+) -> list[Unit]:
     """The units of a conversation, in packet order. size: bytes a segment, 0 for one a step; lost: the segments that are
     missing from the capture, counted from 0."""
     frames: dict[int, Buffer] = {}
@@ -58,9 +64,7 @@ def talk(steps: Sequence[Step], size: int = 0, lost: Sequence[int] = (), close: 
         add(S, FIN | ACK)
         add(C, FIN | ACK)
     registry = make_registry()
-    conversation = Conversation(
-        0, (40000, 80), lambda number: Span(frames[number], 0, frames[number].size), registry, strict=True
-    )
+    conversation = Conversation(0, ports, lambda number: Span(frames[number], 0, frames[number].size), registry, strict=True)
     conversation.feed(rows)
     conversation.finish()
     engine = Engine(registry, strict=True)

@@ -130,8 +130,8 @@ class Http1(StreamParser):
             line = reader.peek_now(2048).split(b"\n")[0].rstrip(b"\r")
             if is_request_line(line) or is_status_line(line):
                 return True
-            following = reader.segment_start(reader.pos + 1)
-            reader.pos = max(following, reader.pos + 1) if following <= reader.arrived else reader.arrived
+            at, reader.pos = reader.pos, min(reader.segment_start(reader.pos + 1), reader.arrived)
+            self.node.emit("rest", reader, at, reader.pos, {"error": "no HTTP start line here"})
 
     def _head(self, reader: Reader) -> Steps[bytes]:
         """From the start line to the blank line, whether lines end in CRLF or in a bare LF (RFC 9112, 2.2)."""
