@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from inspector.core.errors import InspectError
-from inspector.core.field import cell, ipv6_text
+from inspector.core.field import Field, Kind, cell, ipv6_text
 from inspector.core.layer import Issue, Layer, Payload, Severity
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame, Span
@@ -22,11 +22,13 @@ from inspector.index import Index, Transport
 from inspector.sources import Source, open_source
 from inspector.streams.analysis import Edges
 from inspector.streams.conversation import Conversation, SegmentRow
+from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
 
 CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
 SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
+OPENING = 64  # packets of a flow within which its protocol shows
 TCP, UDP = 6, 17
 
 
@@ -144,6 +146,8 @@ class Session:
         self.progress = 0.0
         self._conversations: OrderedDict[int, Conversation] = OrderedDict()
         self._tcp: OrderedDict[int, Tcp] = OrderedDict()
+        self._facts = Facts()
+        self._pending: deque[int] | None = None  # packets that can teach and have not been asked
         self._lock = threading.RLock()
 
     # --- the capture
@@ -181,8 +185,31 @@ class Session:
         with self._lock:  # what was followed while packets were still coming is not the whole of it
             self._conversations.clear()
             self._tcp.clear()
-        self.complete = True
+            self.complete = True
         self.progress = 1.0
+
+    def facts(self, packet: int) -> Facts:
+        """What conversations have taught one another by `packet`; nothing until the capture is loaded."""
+        with self._lock:
+            if self.complete:
+                if self._pending is None:
+                    self._pending = deque(self._teachers())
+                while self._pending and self._pending[0] <= packet:
+                    number = self._pending.popleft()
+                    self._facts.learn(number, self.dissect(number).layers)
+            return self._facts
+
+    def _teachers(self) -> list[int]:
+        """The packets of conversations that can teach, in order."""
+        flows = self.index.flows
+        found = [flow for flow in range(len(flows)) if flows.sport(flow) in DNS_PORTS or flows.dport(flow) in DNS_PORTS]
+        return sorted(int(number) for flow in found for number in self.index.flow_packets(flow))
+
+    def name(self, address: bytes, packet: int) -> str:
+        """An address as a name where the capture knows one by `packet` (its name blocks, then DNS answers), else as text."""
+        text = address_text(address)
+        known = self.source.names.get(text) or self.facts(packet).name(address, packet)
+        return printable(known) if known else text
 
     def close(self) -> None:
         """Close the file."""
@@ -219,7 +246,7 @@ class Session:
         result = self.layers(number)
         tcp = result.last("tcp")
         flow = self.index.flow_of(number)
-        if tcp is None or flow < 0:
+        if tcp is None or flow < 0 or not self.complete:  # before the end of the capture nobody knows what completes where
             return result
         self._analysis(tcp, flow, number)
         conversation = self.conversation(flow)
@@ -266,7 +293,7 @@ class Session:
     def part_of(self, number: int) -> list[Pdu]:
         """The PDUs that this packet carries a piece of and that complete later."""
         flow = self.index.flow_of(number)
-        if flow < 0 or self.index.flows.protocol(flow) != TCP:
+        if flow < 0 or self.index.flows.protocol(flow) != TCP or not self.complete:
             return []
         return self.conversation(flow).part_of(number)
 
@@ -308,17 +335,42 @@ class Session:
         return tuple(zip(edges[::2], edges[1::2], strict=False))
 
     def _follow(self, flow: int) -> Conversation:
-        flows, index = self.index.flows, self.index
-        ports = (int(flows.sport(flow)), int(flows.dport(flow)))
-        conversation = Conversation(flow, ports, self._payload, self.registry, self.engine.strict)
-        at = index.flow_packets(flow) - 1
+        conversation = self._conversation(flow)
+        for segment in self._segments(flow):
+            conversation.feed([segment])
+        conversation.finish()
+        return conversation
+
+    def _conversation(self, flow: int) -> Conversation:
+        ports = (int(self.index.flows.sport(flow)), int(self.index.flows.dport(flow)))
+        return Conversation(flow, ports, self._payload, self.registry, self.engine.strict)
+
+    def _segments(self, flow: int, most: int | None = None) -> Iterator[SegmentRow]:
+        """The segments of a TCP flow, as the index knows them; the first `most` of them."""
+        index = self.index
+        at = index.flow_packets(flow)[:most] - 1
         names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset")
         columns = [index.column(name)[at].tolist() for name in names]
         for packet, direction, seq, ack, flags, length, captured, offset in zip((at + 1).tolist(), *columns, strict=True):
             have = max(min(length, captured - offset), 0) if offset >= 0 else length
-            conversation.feed([SegmentRow(packet, direction, seq, ack, flags, length, have)])
-        conversation.finish()
-        return conversation
+            yield SegmentRow(packet, direction, seq, ack, flags, length, have)
+
+    def application(self, flow: int) -> str:
+        """What a flow speaks above its transport, as far as its first packets say; empty where nothing is recognised."""
+        if self.index.flows.protocol(flow) == TCP:
+            conversation = self._conversation(flow)
+            for segment in self._segments(flow, OPENING):
+                conversation.feed([segment])
+                if conversation.recognised:
+                    break
+            else:
+                conversation.finish()
+            found = conversation.protocol
+            return self.registry.protocols[found].title if found else ""
+        layers = self.layers(int(self.index.flow_packets(flow)[0])).layers
+        at = next((at for at, layer in enumerate(layers) if layer.protocol == "udp"), len(layers))
+        above = [layer for layer in layers[at + 1 :] if layer.protocol != "data"]
+        return above[0].title if above else ""
 
     def _payload(self, number: int) -> Span:
         """Where a packet's TCP payload lies; in a reassembled datagram for one that came in fragments."""
@@ -368,8 +420,6 @@ class Session:
             layer.summary = f"{ports}  {flag_words(transport.flags)}  seq {relative:,}{acknowledges}  len {size:,}"
 
     def _generate(self, layer: Layer, name: str, value: int, span: Span) -> None:
-        from inspector.core.field import Field
-
         spec = self.registry.protocols[layer.protocol].fields[name]
         layer.fields.append(Field(spec, value, span, None, None, True))
 
@@ -389,7 +439,7 @@ class Session:
             if ends and not layer.quoted:
                 values = [layer.find(name) for name in ends]
                 if values[0] is not None and values[1] is not None:
-                    source, destination = (cell(f.spec, f.value) for f in values if f is not None)
+                    source, destination = (self._end(f, number) for f in values if f is not None)
         own = [layer for layer in result.layers if not layer.quoted]
         top = max(own, key=lambda layer: (layer.osi == 7, layer.osi == 5, own.index(layer)), default=None)
         infos = [layer.summary for layer in result.layers if top is not None and layer.protocol == top.protocol]
@@ -401,18 +451,23 @@ class Session:
             waiting = self.part_of(number)
             if waiting:
                 info += f"  (part of what completes in packet {waiting[0].packet})"
-        names = self.names
         return Row(
             number,
             packet.time_ns,
-            printable(names.get(source, source)),
-            printable(names.get(destination, destination)),
+            source,
+            destination,
             protocol,
             packet.wire_length,
             printable(info),
             stream,
             severity,
         )
+
+
+    def _end(self, field: Field, packet: int) -> str:
+        if field.spec.kind in (Kind.IPV4, Kind.IPV6):
+            return self.name(bytes(field.value), packet)
+        return printable(cell(field.spec, field.value))
 
 
 _ENDS = {

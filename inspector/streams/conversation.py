@@ -99,6 +99,11 @@ class Conversation:
         since = self._root.successor.since.get(direction)
         return since is not None and stop > since
 
+    @property
+    def protocol(self) -> str:
+        """The protocol that its first bytes were found to speak; empty where none was found."""
+        return self._root.successor.parser.protocol if self._root is not None and self._root.successor is not None else ""
+
     def pdus(self, packet: int) -> list[Pdu]:
         """The PDUs that complete with this packet, outermost first."""
         return self.tree.pdus.get(packet, [])

@@ -8,9 +8,9 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from inspector.session import Session
+from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.screens.help import HelpScreen
 from inspector.tui.screens.home import HomeScreen
-from inspector.tui.screens.packets import PacketsScreen
 
 
 class InspectorApp(App[None]):
@@ -31,7 +31,7 @@ class InspectorApp(App[None]):
 
     def on_mount(self) -> None:
         self.theme = "textual-dark"
-        self.push_screen(HomeScreen() if self._session is None else PacketsScreen(self._session, self._first))
+        self.push_screen(HomeScreen() if self._session is None else CaptureScreen(self._session, self._first))
 
     def action_turn_theme(self) -> None:
         """From the dark theme to the light one, and back."""

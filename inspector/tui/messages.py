@@ -1,10 +1,11 @@
-"""What workers and widgets tell the screen."""
+"""What workers and widgets tell the views and the screen."""
 
 from __future__ import annotations
 
 from textual.message import Message
 
 from inspector.core.field import Field
+from inspector.core.layer import Layer
 from inspector.core.stream import Pdu
 from inspector.dissection.engine import Dissection
 
@@ -36,11 +37,11 @@ class PacketSelected(Message):
 
 
 class FieldSelected(Message):
-    """A field was chosen in the tree."""
+    """A field, or a whole layer, was chosen in the tree."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, entry: Layer | Field) -> None:
         super().__init__()
-        self.field = field
+        self.entry = entry
 
 
 class ByteSelected(Message):
@@ -50,3 +51,20 @@ class ByteSelected(Message):
         super().__init__()
         self.buffer = buffer
         self.offset = offset
+
+
+class GoTo(Message):
+    """Show a packet in the Packets view."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class ShowFlow(Message):
+    """Show a conversation in a view: `packets` (filtered to it), `ladder`, `stream` or `follow`."""
+
+    def __init__(self, flow: int, view: str) -> None:
+        super().__init__()
+        self.flow = flow
+        self.view = view

@@ -30,8 +30,8 @@ class HomeScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(" osi-inspect · choose a capture and press Enter", id="title", markup=False)
-        yield OptionList(id="captures")
-        with VerticalScroll(id="why"):
+        yield OptionList(id="captures", classes="pane")
+        with VerticalScroll(id="why", classes="pane"):
             yield Static(id="why-text", markup=False)
         yield Footer()
 
@@ -60,11 +60,11 @@ class HomeScreen(Screen[None]):
     def _open(self, event: OptionList.OptionSelected) -> None:
         from inspector.core.errors import InspectError
         from inspector.session import open_session
-        from inspector.tui.screens.packets import PacketsScreen
+        from inspector.tui.screens.capture import CaptureScreen
 
         try:
             session = open_session((event.option.id or "").partition(":")[2], load=False)
         except InspectError as error:
-            self.notify(str(error), severity="error")
+            self.notify(printable(str(error)), severity="error", markup=False)
             return
-        self.app.push_screen(PacketsScreen(session))
+        self.app.push_screen(CaptureScreen(session))

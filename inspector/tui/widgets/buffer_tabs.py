@@ -52,7 +52,7 @@ class BufferTabs(Static):
         return f" {buffer.kind} {buffer.size:,} B "
 
     def on_click(self, event: events.Click) -> None:
-        left = event.x
+        left = event.get_content_offset_capture(self).x
         for buffer in self._buffers:
             left -= len(self._label(buffer))
             if left < 0:

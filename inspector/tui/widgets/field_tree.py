@@ -18,8 +18,8 @@ Entry = Layer | Field
 class FieldTree(Tree[Entry]):
     """Layers with their fields; the last layer is open."""
 
-    def __init__(self, id: str) -> None:
-        super().__init__("packet", id=id)
+    def __init__(self, id: str, classes: str = "") -> None:
+        super().__init__("packet", id=id, classes=classes)
         self.show_root = False
         self.guide_depth = 2
         self._quiet = False
@@ -76,6 +76,10 @@ class FieldTree(Tree[Entry]):
         event.stop()
         if self._quiet or not self.has_focus:
             return
-        entry = event.node.data
-        if isinstance(entry, Field):
-            self.post_message(FieldSelected(entry))
+        if event.node.data is not None:
+            self.post_message(FieldSelected(event.node.data))
+
+    def on_click(self) -> None:
+        """A click on the line under the cursor chooses it again."""
+        if self.cursor_node is not None and self.cursor_node.data is not None:
+            self.post_message(FieldSelected(self.cursor_node.data))

@@ -21,8 +21,8 @@ class OsiStack(OptionList):
             super().__init__()
             self.level = level
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, id: str, classes: str = "") -> None:
+        super().__init__(id=id, classes=classes)
         self._levels: list[Level] = []
 
     def show(self, levels: list[Level]) -> None:

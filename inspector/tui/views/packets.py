@@ -1,4 +1,4 @@
-"""The Packets screen: list, OSI layers, fields, bytes and Why, kept in step with one another."""
+"""The Packets view: list, OSI layers, fields, bytes and Why, kept in step with one another."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from time import sleep
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from inspector.annotations.osi import Level, lens
-from inspector.core.errors import InspectError
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.span import Buffer, Frame, Span, project, trace
@@ -23,110 +21,58 @@ from inspector.core.stream import Pdu
 from inspector.core.text import printable
 from inspector.dissection.engine import Dissection
 from inspector.session import Session
-from inspector.tui.messages import ByteSelected, Dissected, FieldSelected, Loaded, PacketSelected
+from inspector.tui.messages import ByteSelected, Dissected, FieldSelected, PacketSelected
+from inspector.tui.views.view import View
 from inspector.tui.widgets.buffer_tabs import BufferTabs
 from inspector.tui.widgets.field_tree import FieldTree
 from inspector.tui.widgets.hex_view import HexView
 from inspector.tui.widgets.osi_stack import OsiStack
 from inspector.tui.widgets.packet_list import TIMES, PacketList
 
-NARROW = 110  # columns below which the panes fold
 SETTLE = 0.03  # seconds that the cursor rests on a packet before it is dissected: a held key passes many
 
 
-class PacketsScreen(Screen[None]):
+class PacketsView(View):
     """Step through a capture."""
+
+    key = "packets"
+    title = "Packets"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("[", "step(1)", "Layer down", key_display="["),
         Binding("]", "step(-1)", "Layer up", key_display="]"),
-        Binding("ctrl+g", "ask", "Go to"),
+        Binding("b", "buffers(1)", "Bytes"),
         Binding("t", "times", "Time"),
-        Binding("b", "buffers(1)", "Buffer"),
-        Binding("backslash", "zoom", "Zoom", key_display="\\"),
-        Binding("question_mark", "app.help", "Help", key_display="?"),
-        Binding("q", "leave", "Back"),
-        Binding("escape", "back", "Back", show=False),
     ]
 
-    def __init__(self, session: Session, start: int | None = None) -> None:
-        super().__init__()
-        self.session = session
-        self._start = start
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._result: Dissection | None = None
         self._lit: tuple[Span, Layer] | None = None
         self._part_of: list[Pdu] = []
 
     def compose(self) -> ComposeResult:
-        yield Static(id="title", markup=False)
-        yield PacketList(self.session, id="packets")
-        yield Input(placeholder="packet number", id="goto", type="integer")
+        yield PacketList(self.session, id="packets", classes="pane")
         with Horizontal(id="middle"):
-            yield OsiStack(id="osi")
+            yield OsiStack(id="osi", classes="pane")
             with Vertical(id="right"):
-                yield FieldTree(id="fields")
-                with Vertical(id="bytes"):
+                yield FieldTree(id="fields", classes="pane")
+                with Vertical(id="bytes", classes="pane"):
                     yield BufferTabs(id="tabs")
                     yield HexView(id="hex")
-        with VerticalScroll(id="why"):
+        with VerticalScroll(id="why", classes="pane"):
             yield Static(id="why-text", markup=False)
-        yield Footer()
 
     def on_mount(self) -> None:
         for name, title in (("osi", "OSI layers"), ("fields", "Fields"), ("bytes", "Bytes"), ("why", "Why")):
             self.query_one(f"#{name}").border_title = title
-        self.query_one("#goto").display = False
-        self._title()
-        self.query_one(PacketList).focus()
-        if self.session.complete:
-            self.post_message(Loaded())
-        else:
-            self._load()
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < NARROW or event.size.height < 30, "narrow")
+    @property
+    def result(self) -> Dissection | None:
+        """What is shown of the packet under the cursor; None while it is being dissected."""
+        return self._result
 
-    # --- loading and dissecting, in threads
-
-    @work(thread=True, group="load")
-    def _load(self) -> None:
-        said = -1.0
-
-        def progress(share: float) -> None:
-            nonlocal said
-            if share - said >= 0.02:
-                said = share
-                self.post_message(Loaded())
-
-        error = ""
-        try:
-            self.session.load(progress)
-        except (InspectError, OSError) as failed:
-            error = str(failed)
-        self.post_message(Loaded(error))
-
-    @on(Loaded)
-    def _loaded(self, event: Loaded) -> None:
-        packets = self.query_one(PacketList)
-        if self.session.complete:
-            packets.forget()
-            if self._start is not None:
-                packets.go(self._start)
-                self._start = None
-        else:
-            packets.refresh_count()
-        if event.error:
-            self.notify(printable(event.error), severity="error", timeout=10)
-        elif self.session.complete and self.session.damage is not None:
-            self.notify(printable(self.session.damage.text), severity="warning", timeout=10)
-        self._title()
-
-    def _title(self) -> None:
-        session = self.session
-        state = "" if session.complete else f" · loading {session.progress:.0%}"
-        flows = len(session.index.flows)
-        text = f" osi-inspect · {printable(session.title)} · {session.count:,} packets · {flows:,} conversations{state}"
-        self.query_one("#title", Static).update(text)
+    # --- dissecting, in a thread
 
     @on(PacketSelected)
     def _selected(self, event: PacketSelected) -> None:
@@ -171,11 +117,12 @@ class PacketsScreen(Screen[None]):
 
     @on(FieldSelected)
     def _field_selected(self, event: FieldSelected) -> None:
-        layer = self._layer_of(event.field)
+        field = event.entry if isinstance(event.entry, Field) else None
+        layer = event.entry if isinstance(event.entry, Layer) else self._layer_of(event.entry)
         if layer is not None:
             self.query_one(OsiStack).choose(layer.osi)
-            self._light(event.field.span, layer)
-            self._explain(layer, event.field)
+            self._light(field.span if field is not None else layer.span, layer)
+            self._explain(layer, field)
 
     @on(ByteSelected)
     def _byte_selected(self, event: ByteSelected) -> None:
@@ -301,53 +248,16 @@ class PacketsScreen(Screen[None]):
 
     def action_times(self) -> None:
         packets = self.query_one(PacketList)
-        packets.times = TIMES[(TIMES.index(packets.times) + 1) % len(TIMES)]
+        self.show_times(TIMES[(TIMES.index(packets.times) + 1) % len(TIMES)])
+
+    def show_times(self, times: str) -> None:
+        """Times in the list: one of TIMES."""
+        packets = self.query_one(PacketList)
+        packets.times = times
         packets.refresh()
 
     def action_buffers(self, by: int) -> None:
-        if self.has_class("narrow") and not self.has_class("bytes"):
-            self.add_class("bytes")  # on a small screen fields and bytes share a place; Esc brings the fields back
-            self.query_one(HexView).focus()
-        else:
-            self.query_one(BufferTabs).cycle(by)
-
-    def action_ask(self) -> None:
-        box = self.query_one("#goto", Input)
-        box.display = True
-        box.value = ""
-        box.focus()
-
-    @on(Input.Submitted, "#goto")
-    def _go(self, event: Input.Submitted) -> None:
-        self._close_goto()
-        if event.value.strip().lstrip("-").isdigit():
-            self.query_one(PacketList).go(int(event.value))
-
-    def _close_goto(self) -> None:
-        self.query_one("#goto").display = False
-        self.query_one(PacketList).focus()
-
-    def action_back(self) -> None:
-        if self.query_one("#goto").display:
-            self._close_goto()
-        elif self.maximized is not None:
-            self.minimize()
-        else:
-            self.remove_class("bytes")
-            self.query_one(PacketList).focus()
-
-    def action_zoom(self) -> None:
-        if self.maximized is not None:
-            self.minimize()
-        elif self.focused is not None:
-            self.maximize(self.focused)
-
-    def action_leave(self) -> None:
-        if len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
-            self.session.close()
-        else:
-            self.app.exit()
+        self.query_one(BufferTabs).cycle(by)
 
 
 def _where(span: Span) -> str:

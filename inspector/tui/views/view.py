@@ -1,0 +1,31 @@
+"""What every view of a capture is to its screen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.containers import Vertical
+
+from inspector.session import Session
+
+
+class View(Vertical):
+    """A view of one capture, filling the screen under its line of views."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(id=f"{self.key}-view")
+        self.session = session
+
+    def enter(self, flow: int, number: int) -> None:
+        """The view is shown: of conversation `flow` (-1 for none), with packet `number` under the cursor of the list."""
+        self.focus_main()
+
+    def focus_main(self) -> None:
+        """Keys go to the view's main pane."""
+        self.query("LineList").first().focus()
+
+    def loaded(self) -> None:
+        """The capture has more packets, or is complete."""

@@ -1,0 +1,131 @@
+"""A virtual list: a cursor over any number of lines, of which only the visible ones are ever made."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from inspector.tui.cells import fit
+
+Piece = tuple[str, str]  # text, and the name of its style: "", "dim", "head", "error", "lit", "one", "two"
+
+
+class LineList(ScrollView, can_focus=True):
+    """Lines, with a heading that stays in place. `position` is the cursor's line, from 0."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "lines--head", "lines--cursor", "lines--dim", "lines--error", "lines--lit", "lines--one", "lines--two", "lines--found",
+    }  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Next", show=False),
+        Binding("up,k", "move(-1)", "Previous", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("g,home", "first", "First", show=False),
+        Binding("G,end", "last", "Last", show=False),
+    ]
+    head = 1  # lines of the heading
+
+    def __init__(self, id: str, classes: str = "") -> None:
+        super().__init__(id=id, classes=classes)
+        self.position = 0
+
+    # --- what a list says of itself
+
+    @property
+    def total(self) -> int:
+        """Lines there are."""
+        raise NotImplementedError
+
+    def heading(self, width: int) -> str:
+        """The line on top."""
+        return ""
+
+    def line(self, position: int, width: int) -> list[Piece]:
+        """One line; called for visible ones only, and must not wait for anything."""
+        raise NotImplementedError
+
+    def moved(self) -> None:
+        """The cursor stands on another line."""
+
+    def scrolled(self) -> None:
+        """Other lines are in view."""
+
+    # --- moving
+
+    def in_view(self) -> range:
+        """Positions of the lines in view."""
+        first = int(self.scroll_offset.y)
+        return range(first, min(first + max(self.size.height - self.head, 1), self.total))
+
+    def resize_lines(self) -> None:
+        """There are more lines, or fewer."""
+        self.virtual_size = Size(self.size.width or 80, self.total + self.head)
+        self.position = max(0, min(self.position, self.total - 1))
+        self.refresh()
+
+    def put(self, position: int) -> None:
+        """The cursor on a line, brought into view."""
+        if not self.total:
+            return
+        self.position = max(0, min(position, self.total - 1))
+        self.scroll_to_region(Region(0, self.position, 1, 1 + self.head), animate=False, force=True)
+        self.refresh()
+        self.moved()
+
+    def action_move(self, by: int) -> None:
+        self.put(self.position + by)
+
+    def action_page(self, by: int) -> None:
+        self.put(self.position + by * max(self.size.height - self.head - 1, 1))
+
+    def action_first(self) -> None:
+        self.put(0)
+
+    def action_last(self) -> None:
+        self.put(self.total - 1)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self.scrolled()
+
+    def on_resize(self) -> None:
+        self.resize_lines()
+        self.scrolled()
+
+    def on_click(self, event: events.Click) -> None:
+        row = event.get_content_offset_capture(self).y - self.head
+        position = int(self.scroll_offset.y) + row
+        if 0 <= row and position < self.total:
+            self.put(position)
+        elif row < 0:
+            self.heading_clicked(event.get_content_offset_capture(self).x)
+
+    def heading_clicked(self, x: int) -> None:
+        """The heading was clicked in column `x`."""
+
+    # --- drawing
+
+    def style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"lines--{name}") if name else self.rich_style
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y < self.head:
+            return Strip([Segment(fit(self.heading(width), width), self.style("head"))], width)
+        position = int(self.scroll_offset.y) + y - self.head
+        if position >= self.total:
+            return Strip.blank(width, self.rich_style)
+        pieces = self.line(position, width)
+        if position == self.position:
+            cursor = self.style("cursor")
+            return Strip([Segment(fit("".join(text for text, _ in pieces), width), cursor)], width)
+        strip = Strip([Segment(text, self.style(name)) for text, name in pieces])
+        return strip.adjust_cell_length(width, self.rich_style)
