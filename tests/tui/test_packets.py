@@ -14,15 +14,16 @@ from textual.worker import WorkerCancelled
 from inspector.core.field import Field
 from inspector.session import open_session
 from inspector.tui.app import InspectorApp
+from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.screens.home import HomeScreen
-from inspector.tui.screens.packets import PacketsScreen
+from inspector.tui.views.packets import PacketsView
 from inspector.tui.widgets.buffer_tabs import BufferTabs
 from inspector.tui.widgets.field_tree import FieldTree
 from inspector.tui.widgets.hex_view import HexView
 from inspector.tui.widgets.osi_stack import OsiStack
 from inspector.tui.widgets.packet_list import PacketList
 
-Steps = Callable[[Pilot[None], PacketsScreen], Awaitable[None]]
+Steps = Callable[[Pilot[None], CaptureScreen], Awaitable[None]]
 
 
 def drive(steps: Steps, capture: str = "http-get", start: int | None = None, size: tuple[int, int] = (140, 45)) -> None:
@@ -34,7 +35,7 @@ def drive(steps: Steps, capture: str = "http-get", start: int | None = None, siz
         try:
             async with app.run_test(size=size) as pilot:
                 await settle(pilot)
-                assert isinstance(app.screen, PacketsScreen)
+                assert isinstance(app.screen, CaptureScreen)
                 await steps(pilot, app.screen)
         finally:
             session.close()
@@ -50,14 +51,14 @@ async def settle(pilot: Pilot[None]) -> None:
         await pilot.pause()
 
 
-def tree_cursor(screen: PacketsScreen) -> Field:
+def tree_cursor(screen: CaptureScreen) -> Field:
     node = screen.query_one(FieldTree).cursor_node
     assert node is not None and isinstance(node.data, Field)
     return node.data
 
 
 def test_keys_move_the_cursor_and_the_panes_follow() -> None:
-    async def steps(pilot: Pilot[None], screen: PacketsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         packets = screen.query_one(PacketList)
         assert packets.cursor == 1
         await pilot.press("j", "down", "k")
@@ -73,7 +74,7 @@ def test_keys_move_the_cursor_and_the_panes_follow() -> None:
 
 
 def test_start_packet_and_go_to() -> None:
-    async def steps(pilot: Pilot[None], screen: PacketsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         packets = screen.query_one(PacketList)
         assert packets.cursor == 9
         await pilot.press("ctrl+g", "1", "2", "enter")
@@ -86,7 +87,7 @@ def test_start_packet_and_go_to() -> None:
 
 
 def test_brackets_step_the_layers() -> None:
-    async def steps(pilot: Pilot[None], screen: PacketsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         stack = screen.query_one(OsiStack)
         assert stack.option_count == 7 and stack.highlighted == 0  # the request: layer 7
         await pilot.press("[", "[", "[")
@@ -100,7 +101,7 @@ def test_brackets_step_the_layers() -> None:
 
 
 def test_a_byte_selects_its_deepest_field_and_a_field_lights_its_bytes() -> None:
-    async def steps(pilot: Pilot[None], screen: PacketsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         view = screen.query_one(HexView)
         frame = screen.query_one(BufferTabs).buffers[0]
         view.show(frame, [(46, 47)], [])
@@ -113,13 +114,13 @@ def test_a_byte_selects_its_deepest_field_and_a_field_lights_its_bytes() -> None
         await pilot.press("down", "down")
         await settle(pilot)
         chosen = tree_cursor(screen)
-        assert screen._lit is not None and screen._lit[0] == chosen.span
+        assert screen.query_one(PacketsView)._lit == (chosen.span, screen.query_one(PacketsView)._lit[1])
 
     drive(steps, start=9)
 
 
 def test_tabs_show_the_reassembled_stream() -> None:
-    async def steps(pilot: Pilot[None], screen: PacketsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         kinds = [buffer.kind for buffer in screen.query_one(BufferTabs).buffers]
         assert len(kinds) >= 2
         before = screen.query_one(HexView).buffer
@@ -132,7 +133,7 @@ def test_tabs_show_the_reassembled_stream() -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])
 def test_sizes(size: tuple[int, int]) -> None:
-    async def steps(pilot: Pilot[None], screen: PacketsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         assert screen.has_class("narrow") == (size[0] == 80)
         for name in ("#packets", "#osi", "#fields", "#why"):
             assert screen.query_one(name).size.height >= 2, name
@@ -150,7 +151,7 @@ def test_home_lists_the_bundled_captures(monkeypatch: pytest.MonkeyPatch, tmp_pa
             assert isinstance(app.screen, HomeScreen)
             await pilot.press("enter")
             await settle(pilot)
-            assert isinstance(app.screen, PacketsScreen)
+            assert isinstance(app.screen, CaptureScreen)
             await pilot.press("q")
             await settle(pilot)
             assert isinstance(app.screen, HomeScreen)
@@ -159,7 +160,7 @@ def test_home_lists_the_bundled_captures(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_theme_turns_and_help_opens() -> None:
-    async def steps(pilot: Pilot[None], screen: PacketsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         assert pilot.app.current_theme.dark
         await pilot.press("T")
         assert not pilot.app.current_theme.dark
