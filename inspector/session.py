@@ -356,17 +356,12 @@ class Session:
             yield SegmentRow(packet, direction, seq, ack, flags, length, have)
 
     def application(self, flow: int) -> str:
-        """What a flow speaks above its transport, as far as its first packets say; empty where nothing is recognised."""
+        """What a flow speaks, or has changed to, within its first packets; empty where nothing is recognised."""
         if self.index.flows.protocol(flow) == TCP:
             conversation = self._conversation(flow)
-            for segment in self._segments(flow, OPENING):
-                conversation.feed([segment])
-                if conversation.recognised:
-                    break
-            else:
-                conversation.finish()
-            found = conversation.protocol
-            return self.registry.protocols[found].title if found else ""
+            conversation.feed(self._segments(flow, OPENING))
+            conversation.finish()
+            return self.registry.protocols[conversation.protocols[-1]].title if conversation.protocols else ""
         layers = self.layers(int(self.index.flow_packets(flow)[0])).layers
         at = next((at for at, layer in enumerate(layers) if layer.protocol == "udp"), len(layers))
         above = [layer for layer in layers[at + 1 :] if layer.protocol != "data"]

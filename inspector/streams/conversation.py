@@ -100,9 +100,15 @@ class Conversation:
         return since is not None and stop > since
 
     @property
-    def protocol(self) -> str:
-        """The protocol that its first bytes were found to speak; empty where none was found."""
-        return self._root.successor.parser.protocol if self._root is not None and self._root.successor is not None else ""
+    def protocols(self) -> list[str]:
+        """The protocols that it was found to speak, one after the other (HTTP, then WebSocket)."""
+        found = []
+        node = self._root
+        while node is not None and node.successor is not None:
+            node = node.successor
+            if node.parser.protocol != "detect":
+                found.append(node.parser.protocol)
+        return found
 
     def pdus(self, packet: int) -> list[Pdu]:
         """The PDUs that complete with this packet, outermost first."""
