@@ -251,8 +251,7 @@ class Session:
         self._analysis(tcp, flow, number)
         conversation = self.conversation(flow)
         for pdu in conversation.pdus(number):
-            info = {**pdu.info, "time_of": self.time_of}
-            unit = self.engine.unit(result.packet, pdu.protocol, pdu.span, info, pdu.node.why)
+            unit = self.unit(pdu, result.packet)
             if not pdu.complete:
                 text = "the stream ends, or bytes are missing from the capture, before this unit is whole"
                 unit.layers[0].issues.append(Issue("incomplete", pdu.span, Severity.WARNING, text))
@@ -260,6 +259,18 @@ class Session:
             result.buffers.update(unit.buffers)
         self._stream_notes(result, tcp, conversation, number)
         return result
+
+    def unit(self, pdu: Pdu, packet: Packet | None = None) -> Dissection:
+        """The layers of one unit of a conversation. packet: the one that completes it, where it is at hand."""
+        info = {**pdu.info, "time_of": self.time_of}
+        return self.engine.unit(packet or self.packet(pdu.packet), pdu.protocol, pdu.span, info, pdu.node.why)
+
+    def words(self, pdu: Pdu) -> str:
+        """A unit in one line: `SSE event  event 3  order: …`."""
+        layer = self.unit(pdu).layers[0]
+        summary = printable(layer.summary)
+        title = "" if summary.startswith(layer.title) else f"{layer.title}  "
+        return f"{title}{summary}" + ("" if pdu.complete else "  (not whole)")
 
     def _analysis(self, tcp: Layer, flow: int, number: int) -> None:
         """What the conversation's other segments say of this one."""

@@ -17,6 +17,7 @@ from inspector.core.text import printable
 from inspector.session import Session
 from inspector.tui.messages import GoTo, Loaded, ShowFlow
 from inspector.tui.views.conversations import ConversationsView
+from inspector.tui.views.ladder import LadderView
 from inspector.tui.views.packets import PacketsView
 from inspector.tui.views.view import View
 from inspector.tui.widgets.ask_line import AskLine
@@ -25,7 +26,7 @@ from inspector.tui.widgets.tab_line import TabLine
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
 TINY = 20  # lines below which only the list is left
-VIEWS: dict[str, type[View]] = {view.key: view for view in (PacketsView, ConversationsView)}
+VIEWS: dict[str, type[View]] = {view.key: view for view in (PacketsView, ConversationsView, LadderView)}
 
 
 class CaptureScreen(Screen[None]):

@@ -29,14 +29,14 @@ class Column(NamedTuple):
 
 
 NUMBERS = (
-    Column("sent", "Packets →", 10, True),
-    Column("received", "← Packets", 10, True),
-    Column("bytes_sent", "Bytes →", 9, True),
-    Column("bytes_received", "← Bytes", 9, True),
+    Column("sent", "Packets →", 9, True),
+    Column("received", "← Packets", 9, True),
+    Column("bytes_sent", "Bytes →", 8, True),
+    Column("bytes_received", "← Bytes", 8, True),
 )
 LEFT = (Column("id", "Id", 9), Column("application", "Application", 13), Column("ends", "From → To", 0))
 RIGHT = (Column("start", "Begins", 10, True), Column("duration", "Lasts", 9, True))
-WIDE = 100  # columns from which on both ways have their own cells
+WIDE, WIDER = 110, 140  # columns from which on both ways have their own cells, and the beginning has one
 
 
 class ConversationTable(LineList):
@@ -119,19 +119,22 @@ class ConversationTable(LineList):
 
     @work(thread=True, exclusive=True, group="applications")
     def _find_out(self, flows: list[int]) -> None:
-        worker = get_current_worker()
+        worker, last = get_current_worker(), self._session.count
+
+        def named(address: bytes) -> str:
+            return self._session.name(address, last)
+
         for flow in flows:
             if worker.is_cancelled:
                 return
-            application, last = self._session.application(flow), self._session.count
-            self._known[flow] = application, self._ends(flow, lambda address: self._session.name(address, last))
+            self._known[flow] = self._session.application(flow), self._ends(flow, named)
         self.app.call_from_thread(self.refresh)
 
     def scrolled(self) -> None:
         if not self._session.complete:
             return
-        missing = [flow for flow in self._order[self.in_view().start : self.in_view().stop].tolist()]
-        missing = [flow for flow in missing if flow not in self._known]
+        view = self.in_view()
+        missing = [flow for flow in self._order[view.start : view.stop].tolist() if flow not in self._known]
         if missing:
             self._find_out(missing)
 
@@ -146,14 +149,14 @@ class ConversationTable(LineList):
         numbers: tuple[Column, ...] = NUMBERS
         if width < WIDE:
             numbers = (Column("packets", "Packets", 8, True), Column("bytes", "Bytes", 8, True))
-        columns = [*LEFT, *numbers, *(RIGHT if width >= WIDE else RIGHT[1:])]
+        columns = [*LEFT, *numbers, *(RIGHT if width >= WIDER else RIGHT[1:])]
         left = max(width - sum(column.width + 1 for column in columns) - 2, 12)
         return [column if column.width else column._replace(width=left) for column in columns]
 
     def _titles(self) -> dict[str, str]:
-        return {column.name: column.title for column in self._columns(self.size.width)}
+        return {column.name: column.title for column in self._columns(self.room)}
 
-    def heading(self, width: int) -> str:
+    def heading(self, width: int, line: int) -> str:
         cells = []
         for column in self._columns(width):
             mark = ("▼" if self.reverse else "▲") if column.name == self.sort else ""
@@ -184,7 +187,7 @@ class ConversationTable(LineList):
 
     def heading_clicked(self, x: int) -> None:
         at = 2
-        for column in self._columns(self.size.width):
+        for column in self._columns(self.room):
             at += column.width + 1
             if x < at:
                 self._sort_by(column.name)

@@ -44,8 +44,8 @@ class LineList(ScrollView, can_focus=True):
         """Lines there are."""
         raise NotImplementedError
 
-    def heading(self, width: int) -> str:
-        """The line on top."""
+    def heading(self, width: int, line: int) -> str:
+        """A line of the heading, from 0."""
         return ""
 
     def line(self, position: int, width: int) -> list[Piece]:
@@ -103,7 +103,7 @@ class LineList(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         row = event.get_content_offset_capture(self).y - self.head
         position = int(self.scroll_offset.y) + row
-        if 0 <= row and position < self.total:
+        if row >= 0 and position < self.total:
             self.put(position)
         elif row < 0:
             self.heading_clicked(event.get_content_offset_capture(self).x)
@@ -116,10 +116,15 @@ class LineList(ScrollView, can_focus=True):
     def style(self, name: str) -> Style:
         return self.get_component_rich_style(f"lines--{name}") if name else self.rich_style
 
+    @property
+    def room(self) -> int:
+        """Cells in a line, without the scroll bar."""
+        return self.scrollable_content_region.width
+
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.room
         if y < self.head:
-            return Strip([Segment(fit(self.heading(width), width), self.style("head"))], width)
+            return Strip([Segment(fit(self.heading(width, y), width), self.style("head"))], width)
         position = int(self.scroll_offset.y) + y - self.head
         if position >= self.total:
             return Strip.blank(width, self.rich_style)

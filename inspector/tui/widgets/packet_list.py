@@ -119,7 +119,7 @@ class PacketList(LineList):
 
     # --- drawing
 
-    def heading(self, width: int) -> str:
+    def heading(self, width: int, line: int) -> str:
         return self._cells(width, f"{'No':>6}", HEADS[self.times], "From → To", "Protocol", "Len", "What happens", "   ")
 
     def line(self, position: int, width: int) -> list[Piece]:
