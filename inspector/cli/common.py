@@ -13,12 +13,16 @@ import typer
 from inspector.core.errors import InspectError
 
 if TYPE_CHECKING:
+    from inspector.query.filters import Filter
     from inspector.session import Session
 
 File = Annotated[str, typer.Argument(metavar="FILE|NAME|-", help="A capture file, a bundled capture, or - for a pipe.")]
 Keylog = Annotated[str | None, typer.Option("--keylog", metavar="FILE", envvar="SSLKEYLOGFILE", help="TLS key log.")]
 DecodeAs = Annotated[
     list[str] | None, typer.Option("-d", metavar="tcp.port==8080,http", help="Decode a port as a protocol; may be repeated.")
+]
+Passing = Annotated[
+    str | None, typer.Option("-Y", metavar="FILTER", help="Only packets that pass a display filter, such as 'tcp.port == 80'.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -52,6 +56,29 @@ def opened(file: str, keylog: str | None = None, rules: list[str] | None = None)
             raise InspectError(f"{session.title}: {damage.text}")
     finally:
         session.close()
+
+
+def passing(session: Session, text: str | None) -> Filter | None:
+    """The display filter of `-Y`, compiled; None where none was given. Raises InspectError for a wrong one."""
+    if text is None:
+        return None
+    from inspector.query.filters import compile
+
+    return compile(text, session.registry)
+
+
+def chosen(session: Session, ranges: str | None, text: str | None) -> Iterator[int]:
+    """The numbers of the packets that `-n` and `-Y` leave."""
+    found = passing(session, text)
+    if found is None:
+        yield from packet_numbers(ranges, session.count)
+    elif ranges is None:
+        for _, numbers in found.search(session):
+            yield from numbers
+    else:
+        for number in packet_numbers(ranges, session.count):
+            if found.accepts(session, number):
+                yield number
 
 
 def packet_numbers(ranges: str | None, count: int) -> Iterator[int]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, opened
+from inspector.cli.common import DecodeAs, File, Keylog, Passing, opened, passing
 from inspector.core.errors import InspectError
 
 _WRITE = 8192  # lines written at a time
@@ -16,6 +16,7 @@ _WRITE = 8192  # lines written at a time
 def command(
     file: File,
     names: Annotated[list[str], typer.Option("-e", metavar="NAME", help="A field, such as tcp.seq; may be repeated.")],
+    filter_: Passing = None,
     options: Annotated[
         list[str] | None,
         typer.Option("-E", metavar="OPTION", help="header=y · separator=, · occurrence=f|l|a · aggregator=; · quote=d|s|n"),
@@ -33,7 +34,7 @@ def command(
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         except (AttributeError, ValueError) as error:
             raise InspectError(f"standard output cannot be written: {error}") from None
-        for line in lines(session, names, style):
+        for line in lines(session, names, style, passing(session, filter_)):
             pending.append(line)
             if len(pending) >= _WRITE:
                 sys.stdout.write("\n".join(pending) + "\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, opened, packet_numbers
+from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, chosen, opened
 from inspector.core.field import Field, Kind, cell, time_text
 from inspector.core.layer import Layer, Severity
 from inspector.core.span import trace
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def command(
     file: File,
     numbers: Annotated[str | None, typer.Option("-n", metavar="7|3-9", help="Which packets; all where not given.")] = None,
+    filter_: Passing = None,
     hexdump: Annotated[bool, typer.Option("-x", help="Also the bytes.")] = False,
     as_json: AsJson = False,
     keylog: Keylog = None,
@@ -29,7 +30,7 @@ def command(
     import json
 
     with opened(file, keylog, rules) as session:
-        for number in packet_numbers(numbers, session.count):
+        for number in chosen(session, numbers, filter_):
             result = session.dissect(number)
             if as_json:
                 print(json.dumps(as_object(result)))

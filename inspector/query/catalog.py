@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from inspector.core.errors import InspectError
-from inspector.core.field import Base, FieldSpec, catalog, duration, string, time, u32
+from inspector.core.field import Base, FieldSpec, catalog, duration, octets, string, time, u32
 from inspector.dissection.registry import Registry
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
+    from inspector.session import Session
 
 FRAME = catalog(
     u32("frame.number", "Number"),
@@ -18,6 +24,23 @@ FRAME = catalog(
     string("frame.protocols", "Protocols"),
     string("frame.comment", "Comment"),
 )
+
+
+# Names that stand for several fields.
+ALIASES = {
+    "eth.addr": ("eth.src", "eth.dst"),
+    "ip.addr": ("ip.src", "ip.dst"),
+    "ipv6.addr": ("ipv6.src", "ipv6.dst"),
+    "tcp.port": ("tcp.srcport", "tcp.dstport"),
+    "udp.port": ("udp.srcport", "udp.dstport"),
+}
+PAYLOADS = catalog(octets("tcp.payload", "TCP payload"), octets("udp.payload", "UDP payload"))
+
+
+def filterable(registry: Registry) -> dict[str, FieldSpec]:
+    """Every name that a display filter may ask for."""
+    found = {**PAYLOADS, **names(registry)}
+    return {**found, **{name: found[one]._replace(name=name) for name, (one, *_) in ALIASES.items()}}
 
 
 def names(registry: Registry) -> dict[str, FieldSpec]:
@@ -51,3 +74,22 @@ PLANNED = frozenset({
     "rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type", "grpc.message_length", "grpc.compressed_flag",
     "protobuf.field.number", "ntp.stratum", "dhcp.type", "dhcp.option.dhcp",
 })  # fmt: skip
+
+
+def frame_values(session: Session, result: Dissection, name: str) -> list[Any]:
+    """The values of a `frame.` field of a packet."""
+    packet = result.packet
+    times = session.index.column("time_ns")
+    if name == "frame.time_relative":
+        return [packet.time_ns - int(times[0])]
+    if name == "frame.time_delta":
+        return [packet.time_ns - int(times[packet.number - 2]) if packet.number > 1 else 0]
+    if name == "frame.protocols":
+        return [":".join(layer.protocol for layer in result.layers)]
+    if name == "frame.comment":
+        return list(session.comments(packet.number))
+    own = {
+        "frame.number": packet.number, "frame.time": packet.time_ns, "frame.time_epoch": packet.time_ns,
+        "frame.len": packet.wire_length, "frame.cap_len": len(packet.data), "frame.interface_id": packet.interface,
+    }  # fmt: skip
+    return [own[name]] if name in own else []

@@ -13,6 +13,7 @@ from inspector.query.catalog import check
 
 if TYPE_CHECKING:
     from inspector.dissection.engine import Dissection
+    from inspector.query.filters import Filter
     from inspector.session import Session
 
 _CHUNK = 65_536  # packets formatted at a time
@@ -51,14 +52,20 @@ class Style:
         return style
 
 
-def lines(session: Session, names: list[str], style: Style) -> Iterator[str]:
-    """The rows, each as one line; raises InspectError for an unknown field."""
+def lines(session: Session, names: list[str], style: Style, passing: Filter | None = None) -> Iterator[str]:
+    """The rows, each as one line, of all packets or of those that pass a filter; raises InspectError for an unknown field."""
     from inspector.index.cells import COLUMN_FIELDS, extract
 
     check(session.registry, names)
     if style.header:
         yield style.separator.join(names)
     wanted = frozenset(names)
+    if passing is not None:
+        look = session.layers if wanted <= COLUMN_FIELDS else session.dissect
+        for _, numbers in passing.search(session):
+            for number in numbers:
+                yield _line(cells(session, look(number), wanted), names, style)
+        return
     if wanted <= COLUMN_FIELDS:
         for start in range(0, session.count, _CHUNK):
             rows = extract(session.index, names, start + 1, min(start + _CHUNK, session.count) + 1)
