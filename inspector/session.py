@@ -519,10 +519,17 @@ def _transports(result: Dissection) -> list[tuple[Layer, Transport]]:
                         payload_offset=offset,
                         payload_length=length,
                         quoted=layer.quoted,
+                        scale=_scale(layer) if tcp else None,
                     ),
                 )
             )
     return found
+
+
+def _scale(layer: Layer) -> int | None:
+    """The window scale option, at most 14 (RFC 7323, 2.3)."""
+    found = layer.find("tcp.options.wscale.shift") if layer.value("tcp.flags", 0) & 0x02 else None
+    return None if found is None else min(int(found.value), 14)
 
 
 def address_text(address: bytes) -> str:

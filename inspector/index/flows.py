@@ -20,7 +20,8 @@ UNKNOWN, UNUSED = -1, -2  # window scales
 class Transport(NamedTuple):
     """One transport header of a packet.
 
-    payload_offset: in the packet, -1 where it lies elsewhere; quoted: inside an ICMP error.
+    payload_offset: in the packet, -1 where it lies elsewhere; quoted: inside an ICMP error; scale: of a SYN's window scale
+    option, None where it has none.
     """
 
     protocol: int
@@ -35,6 +36,7 @@ class Transport(NamedTuple):
     payload_offset: int = -1
     payload_length: int = 0
     quoted: bool = False
+    scale: int | None = None
 
 
 Key = tuple[int, bytes, int, bytes, int]

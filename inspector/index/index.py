@@ -222,6 +222,8 @@ class Index:
             flow, direction = self.flows.enter(transport, number)
             if transport.quoted:
                 continue
+            if transport.protocol == TCP and transport.flags & SYN:
+                self.flows.offer_shift(flow, direction, transport.scale, bool(transport.flags & ACK))
             values = {
                 "flow": flow, "direction": direction, "seq": transport.seq, "ack": transport.ack, "flags": transport.flags,
                 "window": transport.window, "payload_offset": transport.payload_offset,

@@ -6,18 +6,42 @@ from inspector.core.protocol import Protocol
 from inspector.protocols.dns import dns
 from inspector.protocols.encodings import json, text
 from inspector.protocols.http import http1, sse
-from inspector.protocols.link import arp, cooked, ethernet, llc, vlan
+from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
 from inspector.protocols.network import icmp, ipv4, ipv6
 from inspector.protocols.tls import handshake, record
 from inspector.protocols.transport import tcp, udp
-from inspector.protocols.tunnel import gre, mpls, pppoe, vxlan
+from inspector.protocols.tunnel import capwap, erspan, geneve, gre, gtp, lisp, mpls, nsh, pppoe, teredo, vxlan
 from inspector.protocols.websocket import websocket
 
 PROTOCOLS: tuple[Protocol, ...] = (
     ethernet.PROTOCOL,
     vlan.PROTOCOL,
+    vlan.PROVIDER,
+    tags.VNTAG,
+    tags.ETAG,
+    tags.PBB,
+    tags.MACSEC,
+    tags.CMD,
+    tags.CMD_IN_GRE,
+    tags.ARISTA,
     llc.PROTOCOL,
+    wlan.PROTOCOL,
+    wlan.SWAPPED,
+    wlan.RADIOTAP,
+    chdlc.PROTOCOL,
+    chdlc.SLARP_PROTOCOL,
+    legacy.ARCNET_BSD,
+    legacy.ARCNET_LINUX,
+    legacy.FDDI,
+    legacy.IPNET,
+    wrappers.PPI,
+    wrappers.PKTAP,
+    wrappers.JUNIPER,
+    wrappers.NFLOG,
     gre.PROTOCOL,
+    erspan.PROTOCOL,
+    erspan.PLAIN,
+    nsh.PROTOCOL,
     mpls.PROTOCOL,
     pppoe.PROTOCOL,
     pppoe.PPP,
@@ -33,6 +57,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
     tcp.PROTOCOL,
     udp.PROTOCOL,
     vxlan.PROTOCOL,
+    vxlan.GPE,
+    geneve.PROTOCOL,
+    gtp.PROTOCOL,
+    gtp.V2,
+    teredo.PROTOCOL,
+    capwap.PROTOCOL,
+    lisp.PROTOCOL,
+    lisp.CONTROL,
     dns.PROTOCOL,
     dns.MDNS,
     dns.LLMNR,

@@ -25,6 +25,21 @@ FRAME = catalog(
     string("frame.comment", "Comment"),
 )
 
+# Names of Wireshark's that stand for several fields: each of these fields is also called so.
+ALSO: dict[str, tuple[str, ...]] = {
+    "eth.dst": ("eth.addr",),
+    "eth.src": ("eth.addr",),
+    "ip.src": ("ip.addr",),
+    "ip.dst": ("ip.addr",),
+    "ipv6.version": ("ip.version",),
+    "ipv6.src": ("ipv6.addr",),
+    "ipv6.dst": ("ipv6.addr",),
+    "tcp.srcport": ("tcp.port",),
+    "tcp.dstport": ("tcp.port",),
+    "udp.srcport": ("udp.port",),
+    "udp.dstport": ("udp.port",),
+}
+
 
 # Names that stand for several fields.
 ALIASES = {
@@ -45,7 +60,9 @@ def filterable(registry: Registry) -> dict[str, FieldSpec]:
 
 def names(registry: Registry) -> dict[str, FieldSpec]:
     """Every field by name."""
-    return {**FRAME, **registry.fields()}
+    own = {**FRAME, **registry.fields()}
+    also = {other: own[name]._replace(name=other) for name, others in ALSO.items() for other in others}
+    return {**also, **own}
 
 
 def check(registry: Registry, wanted: list[str]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from inspector.core.errors import InspectError
 from inspector.core.field import cell
 from inspector.core.text import printable
-from inspector.query.catalog import check
+from inspector.query.catalog import ALSO, check
 
 if TYPE_CHECKING:
     from inspector.dissection.engine import Dissection
@@ -93,15 +94,26 @@ def _line(found: dict[str, list[str]], names: list[str], style: Style) -> str:
     return style.separator.join(parts)
 
 
+@lru_cache(64)
+def _sought(wanted: frozenset[str]) -> dict[str, list[str]]:
+    """Under which of the wanted names a field's value is given: its own, and those that name several fields."""
+    sought = {name: [name] for name in wanted}
+    for name, others in ALSO.items():
+        for other in others:
+            if other in wanted:
+                sought.setdefault(name, []).append(other)
+    return sought
+
+
 def cells(session: Session, result: Dissection, wanted: frozenset[str]) -> dict[str, list[str]]:
     """The wanted cells of one packet, every occurrence, in the order of the packet."""
     found: dict[str, list[str]] = {}
+    sought = _sought(wanted)
     for layer in result.layers:
         if layer.protocol in wanted:
             found.setdefault(layer.protocol, []).append(printable(layer.title))
         for field in layer.walk():
-            name = field.spec.name
-            if name in wanted:
+            for name in sought.get(field.spec.name, ()):
                 text = cell(field.spec, field.value)
                 if not text.isprintable():
                     text = printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

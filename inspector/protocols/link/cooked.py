@@ -71,4 +71,4 @@ def dissect_raw(c: Cursor) -> None:
 SLL = Protocol("sll", "Linux cooked capture", 2, FIELDS, dissect, keys={"link": [113]})
 SLL2 = Protocol("sll2", "Linux cooked capture v2", 2, FIELDS, dissect_v2, keys={"link": [276]})
 NULL = Protocol("null", "BSD loopback", 2, NULL_FIELDS, dissect_null, keys={"link": [0, 108]})
-RAW = Protocol("raw", "Raw IP", 2, RAW_FIELDS, dissect_raw, keys={"link": [12, 14, 101]})
+RAW = Protocol("raw", "Raw IP", 2, RAW_FIELDS, dissect_raw, keys={"link": [12, 14, 101, 228, 229]})

@@ -1,17 +1,20 @@
 """Ethernet II and IEEE 802.3 frames (IEEE 802.3 clause 3).
 
-Not here: the frame check sequence, which captures rarely hold; LLC and SNAP (`llc.py`), tags (`vlan.py`).
+What follows the packet inside is told apart here: padding to the least size, the frame check sequence where the bytes
+match one, and trailers. Not here: LLC and SNAP (`llc.py`), tags (`vlan.py`, `tags.py`).
 """
 
 from __future__ import annotations
 
-from inspector.core.cursor import Cursor
-from inspector.core.field import Base, catalog, cell, ether, flag, octets, u16
-from inspector.core.protocol import Protocol
-from inspector.protocols.link.ethertypes import ETHERTYPES
+import zlib
 
-MAX_LENGTH = 1500  # a type field up to this is a length (IEEE 802.3, 3.2.6)
-MIN_TYPE = 0x0600
+from inspector.core.cursor import Cursor
+from inspector.core.field import Base, catalog, cell, ether, flag, octets, u16, u32
+from inspector.core.protocol import Protocol
+from inspector.protocols.link.ethertypes import ETHERTYPES, MAX_LENGTH
+
+MIN_SIZE = 60  # of a frame without its check sequence (IEEE 802.3, 4.4.2)
+TAGS = (0x8100, 0x88A8, 0x9100)
 
 FIELDS = catalog(
     ether("eth.dst", "Destination"),
@@ -22,6 +25,7 @@ FIELDS = catalog(
     flag("eth.lg", "Locally administered"),
     octets("eth.padding", "Padding"),
     octets("eth.trailer", "Trailer"),
+    u32("eth.fcs", "Frame check sequence", Base.HEX),
 )
 
 
@@ -36,7 +40,8 @@ def dissect(c: Cursor) -> None:
         _rest(c)
     else:
         c.uint("eth.type", 2)
-        c.payload("ethertype", kind)
+        c.payload("ethertype", kind, _size(c, kind))
+        _rest(c)
     src, dst = (cell(c.spec(name), c.layer.value(name)) for name in ("eth.src", "eth.dst"))
     c.layer.summary = f"{src} → {dst}"
 
@@ -51,11 +56,46 @@ def _address(c: Cursor, name: str) -> None:
         field.children.append(child)
 
 
+def _size(c: Cursor, kind: int) -> int:
+    """Bytes of the packet inside, which says so itself; all that are left where it does not."""
+    at = 0
+    while kind in TAGS and c.remaining >= at + 4:
+        kind = c.peek_uint(2, at + 2)
+        at += 4
+    head = c.peek(8, at)
+    if len(head) < 8:
+        return c.remaining
+    if kind == 0x0800 and head[0] >> 4 == 4:
+        size = int.from_bytes(head[2:4], "big")
+    elif kind == 0x86DD and head[0] >> 4 == 6:
+        length = int.from_bytes(head[4:6], "big")
+        size = 40 + length if length else 0
+    elif kind in (0x0806, 0x8035):
+        size = 8 + 2 * (head[4] + head[5])
+    else:
+        size = 0
+    return min(at + size, c.remaining) if size >= 20 else c.remaining
+
+
 def _rest(c: Cursor) -> None:
-    if c.remaining:
-        c.octets("eth.trailer", c.remaining)
+    """Padding, trailer and check sequence: what is behind the packet inside."""
+    if not c.remaining:
+        return
+    check = 4 if c.remaining >= 4 and c.stop - c.start >= MIN_SIZE + 4 and _checks(c) else 0
+    padding = max(min(MIN_SIZE - (c.pos - c.start), c.remaining - check), 0)
+    if padding:
+        c.octets("eth.padding", padding)
+    if c.remaining > check:
+        c.octets("eth.trailer", c.remaining - check)
+    if check:
+        c.uint("eth.fcs", 4, little=True)
+
+
+def _checks(c: Cursor) -> bool:
+    frame = c.slice(c.start, c.stop)
+    return zlib.crc32(frame[:-4]) == int.from_bytes(frame[-4:], "little")
 
 
 PROTOCOL = Protocol(
-    "eth", "Ethernet II", 2, FIELDS, dissect, keys={"link": [1], "ethernet": ["ethernet"]}, reference="IEEE 802.3"
+    "eth", "Ethernet II", 2, FIELDS, dissect, keys={"link": [1], "ethernet": ["ethernet"], "ethertype": [0x6558]}, reference="IEEE 802.3"
 )

@@ -1,11 +1,14 @@
-"""VLAN tags: IEEE 802.1Q and 802.1ad."""
+"""VLAN tags: IEEE 802.1Q and 802.1ad.
+
+Wireshark names the fields of a provider's tag after 802.1ad.
+"""
 
 from __future__ import annotations
 
 from inspector.core.cursor import Cursor
-from inspector.core.field import Base, catalog, flag, u16, uint
+from inspector.core.field import Base, catalog, flag, octets, u16, uint
 from inspector.core.protocol import Protocol
-from inspector.protocols.link.ethertypes import ETHERTYPES
+from inspector.protocols.link.ethertypes import ETHERTYPES, type_or_length
 
 FIELDS = catalog(
     uint("vlan.priority", "Priority", 3),
@@ -13,21 +16,38 @@ FIELDS = catalog(
     uint("vlan.id", "VLAN", 12),
     u16("vlan.etype", "Type", Base.HEX, ETHERTYPES),
     u16("vlan.len", "Length"),
+    octets("vlan.trailer", "Trailer"),
+)
+PROVIDER_FIELDS = catalog(
+    uint("ieee8021ad.priority", "Priority", 3),
+    flag("ieee8021ad.dei", "Drop eligible"),
+    uint("ieee8021ad.id", "Service VLAN", 12),
+    u16("ieee8021ad.etype", "Type", Base.HEX, ETHERTYPES),
+    u16("ieee8021ad.len", "Length"),
+    octets("ieee8021ad.trailer", "Trailer"),
 )
 
 
 def dissect(c: Cursor) -> None:
-    _, _, number = c.bits(2, ("vlan.priority", 3), ("vlan.dei", 1), ("vlan.id", 12))
-    kind = c.peek_uint(2)
+    _tag(c, "vlan")
+
+
+def dissect_provider(c: Cursor) -> None:
+    _tag(c, "ieee8021ad")
+
+
+def _tag(c: Cursor, name: str) -> None:
+    _, _, number = c.bits(2, (f"{name}.priority", 3), (f"{name}.dei", 1), (f"{name}.id", 12))
     c.layer.summary = f"VLAN {number}"
-    if kind <= 1500:
-        size = c.uint("vlan.len", 2)
-        c.payload("llc", "llc", size, "the type field holds a length: LLC follows")
-    else:
-        c.uint("vlan.etype", 2)
-        c.payload("ethertype", kind)
+    type_or_length(c, f"{name}.etype", f"{name}.len")
+    if c.remaining:
+        c.octets(f"{name}.trailer", c.remaining)
 
 
 PROTOCOL = Protocol(
-    "vlan", "802.1Q VLAN", 2, FIELDS, dissect, keys={"ethertype": [0x8100, 0x88A8, 0x9100]}, reference="IEEE 802.1Q"
+    "vlan", "802.1Q VLAN", 2, FIELDS, dissect, keys={"ethertype": [0x8100, 0x9100]}, reference="IEEE 802.1Q"
 )
+PROVIDER = Protocol(
+    "ieee8021ad", "802.1ad service VLAN", 2, PROVIDER_FIELDS, dissect_provider, keys={"ethertype": [0x88A8]},
+    reference="IEEE 802.1ad",
+)  # fmt: skip

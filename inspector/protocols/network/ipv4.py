@@ -31,7 +31,7 @@ FIELDS = catalog(
     flag("ip.flags.rb", "Reserved bit"),
     flag("ip.flags.df", "Don't fragment"),
     flag("ip.flags.mf", "More fragments"),
-    FieldSpec("ip.frag_offset", Kind.UINT, "Fragment offset", 13, scale=8),
+    uint("ip.frag_offset", "Fragment offset in units of 8 bytes", 13),
     u8("ip.ttl", "Time to live"),
     u8("ip.proto", "Protocol", values=IP_PROTOCOLS),
     u16("ip.checksum", "Header checksum", Base.HEX),
@@ -55,6 +55,7 @@ def dissect(c: Cursor) -> None:
     total = c.uint("ip.len", 2)
     identification = c.uint("ip.id", 2)
     _, offset = c.bits(2, ("ip.flags", 3, (("ip.flags.rb", 1), ("ip.flags.df", 1), ("ip.flags.mf", 1))), ("ip.frag_offset", 13))
+    offset *= 8
     more = bool(c.slice(start + 6, start + 7)[0] & 0x20)
     c.uint("ip.ttl", 1)
     protocol = c.uint("ip.proto", 1)
@@ -82,9 +83,13 @@ def dissect(c: Cursor) -> None:
         if size > c.remaining and not c.context.cut and not c.context.quoted:
             c.issue("length", f"the header promises {size - c.remaining:,} bytes more than there are", Severity.ERROR)
     short = max(size - c.remaining, 0)
-    if short != c.context.cut:
-        c.context.cut = short
-    if more or offset:
+    c.context.cut = short
+    if (more or offset) and short:  # a piece that is not whole completes nothing; the first shows what it begins with
+        c.layer.summary += f", fragment at {offset:,}, cut short"
+        if offset:
+            c.payload("ip.fragment", "cut", size, "a fragment that does not begin its datagram, and is not whole")
+            return
+    elif more or offset:
         c.context.fragment = (source, destination, protocol, identification, offset, more)
         c.layer.summary += f", fragment at {offset:,}" + (" with more to come" if more else ", the last")
     table = "ip.proto"
@@ -114,6 +119,6 @@ PROTOCOL = Protocol(
     3,
     FIELDS,
     dissect,
-    keys={"ethertype": [0x0800], "ip.proto": [4], "link": [228], "ip.version": [4]},
+    keys={"ethertype": [0x0800], "ip.proto": [4], "ip.version": [4]},
     reference="RFC 791",
 )

@@ -102,6 +102,6 @@ PROTOCOL = Protocol(
     3,
     FIELDS,
     dissect,
-    keys={"ethertype": [0x86DD], "ip.proto": [41], "link": [229], "ip.version": [6]},
+    keys={"ethertype": [0x86DD], "ip.proto": [41], "ip.version": [6]},
     reference="RFC 8200",
 )

@@ -179,6 +179,11 @@ def _options(c: Cursor) -> None:
             if length < 2:
                 c.issue("option-length", f"an option of {length} bytes cannot hold its own kind and length", Severity.ERROR)
                 return
+            if length - 2 > c.remaining and not c.context.cut and not c.context.quoted:
+                c.issue("option-length", f"an option of {length} bytes reaches beyond the header", Severity.ERROR)
+                if c.remaining:
+                    c.octets("tcp.option_data", c.remaining)
+                return
             with c.within(length - 2):
                 text = _option(c, kind, length)
                 if text:

@@ -1,14 +1,16 @@
 """Generic routing encapsulation (RFC 2784, RFC 2890), and version 1 as PPTP uses it (RFC 2637).
 
-Not here: the source routes of RFC 1701.
+The source routes of RFC 1701 are passed over. NVGRE (RFC 7637) is GRE with a key that carries Ethernet.
 """
 
 from __future__ import annotations
 
 from inspector.core.cursor import Cursor
-from inspector.core.field import Base, catalog, flag, u16, u32, uint
+from inspector.core.field import Base, catalog, flag, heading, octets, u8, u16, u32, uint
 from inspector.core.protocol import Protocol
 from inspector.protocols.link.ethertypes import ETHERTYPES
+
+ERSPAN, ERSPAN_III, CISCO_METADATA = 0x88BE, 0x22EB, 0x8909
 
 FIELDS = catalog(
     uint("gre.flags_and_version", "Flags and version", 16, Base.HEX),
@@ -21,6 +23,11 @@ FIELDS = catalog(
     u16("gre.proto", "Protocol type", Base.HEX, ETHERTYPES),
     u16("gre.checksum", "Checksum", Base.HEX),
     u16("gre.offset", "Offset"),
+    heading("gre.routing", "Source route entry"),
+    u16("gre.routing.address_family", "Address family"),
+    u8("gre.routing.sre_offset", "Offset"),
+    u8("gre.routing.sre_length", "Length"),
+    octets("gre.routing.information", "Route"),
     u32("gre.key", "Key", Base.HEX),
     u16("gre.key.payload_length", "Payload length"),
     u16("gre.key.call_id", "Call id"),
@@ -58,7 +65,27 @@ def dissect(c: Cursor) -> None:
         c.uint("gre.sequence_number", 4)
     if flags & 0x0080 and version == 1:
         c.uint("gre.ack_number", 4)
-    c.payload("ethertype", kind, None, f"GRE's protocol type is 0x{kind:04x}")
+    if flags & 0x4000:
+        _routes(c)
+    why = f"GRE's protocol type is 0x{kind:04x}"
+    if kind in (ERSPAN, ERSPAN_III):  # type I has neither a sequence number nor a header of its own
+        c.payload("gre.erspan", "header" if flags & 0x1000 or kind == ERSPAN_III else "no header", None, why)
+    elif kind == CISCO_METADATA:
+        c.payload("gre.cmd", "cmd", None, why)
+    else:
+        c.payload("ethertype", kind, None, why)
+
+
+def _routes(c: Cursor) -> None:
+    while True:
+        with c.group("gre.routing"):
+            family = c.uint("gre.routing.address_family", 2)
+            c.uint("gre.routing.sre_offset", 1)
+            length = c.uint("gre.routing.sre_length", 1)
+            if length:
+                c.octets("gre.routing.information", length)
+        if family == 0 and length == 0:  # the empty entry is the last (RFC 1701)
+            return
 
 
 PROTOCOL = Protocol("gre", "GRE", 3, FIELDS, dissect, keys={"ip.proto": [47]}, reference="RFC 2784")

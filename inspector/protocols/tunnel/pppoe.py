@@ -46,6 +46,10 @@ def dissect(c: Cursor) -> None:
 
 
 def dissect_ppp(c: Cursor) -> None:
+    if c.peek(1) in (b"\x0f", b"\x8f") and c.remaining >= 4:  # no address that PPP has: Cisco's framing
+        c.layer.summary = "in Cisco's framing"
+        c.payload("ppp", "chdlc", None, f"the first byte is 0x{c.peek_uint(1):02x}, Cisco HDLC's address")
+        return
     if c.peek(2) == b"\xff\x03":  # HDLC-like framing (RFC 1662, 3.1)
         c.uint("ppp.address", 1)
         c.uint("ppp.control", 1)
@@ -58,8 +62,8 @@ def dissect_ppp(c: Cursor) -> None:
         c.payload("ppp.protocol", kind)
 
 
-PROTOCOL = Protocol("pppoe", "PPPoE", 2, FIELDS, dissect, keys={"ethertype": [0x8863, 0x8864]}, reference="RFC 2516")
+PROTOCOL = Protocol("pppoe", "PPPoE", 2, FIELDS, dissect, keys={"ethertype": [0x8863, 0x8864], "link": [51]}, reference="RFC 2516")
 PPP = Protocol(
     "ppp", "PPP", 2, PPP_FIELDS, dissect_ppp,
-    keys={"pppoe": ["session"], "ethertype": [0x880B], "link": [9, 50]}, reference="RFC 1661",
+    keys={"pppoe": ["session"], "ppp": ["ppp"], "ethertype": [0x880B], "link": [9, 50]}, reference="RFC 1661",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""VXLAN: Ethernet frames over UDP (RFC 7348, section 5)."""
+"""VXLAN: Ethernet frames over UDP (RFC 7348, section 5), and its generic protocol extension (draft-ietf-nvo3-vxlan-gpe, 3)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ FIELDS = catalog(
 )
 
 
+NEXT = {1: "IPv4", 2: "IPv6", 3: "Ethernet", 4: "NSH"}
+GPE_FIELDS = catalog(
+    uint("vxlan.flags", "Flags", 8, Base.HEX),
+    u16("vxlan.reserved16", "Reserved", Base.HEX),
+    uint("vxlan.next_proto", "Next protocol", 8, values=NEXT),
+    uint("vxlan.vni", "Network identifier", 24),
+    uint("vxlan.reserved8", "Reserved", 8),
+)
+
+
 def dissect(c: Cursor) -> None:
     c.uint("vxlan.flags", 2)
     c.uint("vxlan.gbp", 2)
@@ -23,4 +33,16 @@ def dissect(c: Cursor) -> None:
     c.payload("ethernet", "ethernet", why="VXLAN carries Ethernet frames (RFC 7348, 5)")
 
 
+def dissect_gpe(c: Cursor) -> None:
+    c.uint("vxlan.flags", 1)
+    c.uint("vxlan.reserved16", 2)
+    following = c.uint("vxlan.next_proto", 1)
+    c.layer.summary = f"network {c.uint('vxlan.vni', 3)}"
+    c.uint("vxlan.reserved8", 1)
+    why = f"VXLAN-GPE's next protocol is {NEXT.get(following, 'number')} ({following})"
+    table, key = {1: ("ip.version", 4), 2: ("ip.version", 6), 3: ("ethernet", "ethernet")}.get(following, ("vxlan_gpe", following))
+    c.payload(table, key, None, why)
+
+
 PROTOCOL = Protocol("vxlan", "VXLAN", 2, FIELDS, dissect, keys={"udp.port": [4789, 8472]}, reference="RFC 7348")
+GPE = Protocol("vxlan_gpe", "VXLAN-GPE", 2, GPE_FIELDS, dissect_gpe, keys={"udp.port": [4790]})
