@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
+from packets import assert_holds, dissect
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
-
-from inspector.core.packet import Packet
-from inspector.dissection.engine import Dissection, Engine, make_registry
 
 INNER = Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / TCP(sport=1, dport=2)
 CASES = {
@@ -27,10 +23,6 @@ CASES = {
 }
 
 
-def dissect(data: bytes) -> Dissection:
-    return Engine(make_registry(), strict=True).dissect(Packet(1, 0, 1, len(data), data))
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_layers(name: str) -> None:
     made, layers, (field, value) = CASES[name]
@@ -41,14 +33,7 @@ def test_layers(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_no_bytes_raise(name: str) -> None:
-    data = bytes(CASES[name][0])
-    for size in range(len(data)):
-        assert dissect(data[:size]).layers
-    chance = random.Random(name)
-    for _ in range(200):
-        changed = bytearray(data)
-        changed[chance.randrange(len(data))] = chance.randrange(256)
-        assert dissect(bytes(changed)).layers
+    assert_holds(bytes(CASES[name][0]))
 
 
 def test_a_segment_longer_than_ipv4_can_carry() -> None:

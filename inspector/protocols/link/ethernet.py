@@ -97,5 +97,6 @@ def _checks(c: Cursor) -> bool:
 
 
 PROTOCOL = Protocol(
-    "eth", "Ethernet II", 2, FIELDS, dissect, keys={"link": [1], "ethernet": ["ethernet"], "ethertype": [0x6558]}, reference="IEEE 802.3"
-)
+    "eth", "Ethernet II", 2, FIELDS, dissect,
+    keys={"link": [1], "ethernet": ["ethernet"], "ethertype": [0x6558]}, reference="IEEE 802.3",
+)  # fmt: skip

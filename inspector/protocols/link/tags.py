@@ -138,7 +138,7 @@ def dissect_macsec(c: Cursor) -> None:
     c.layer.summary = f"association {number}, packet {packet:,}"
     # The short length counts the secure data where it is below 48 octets (IEEE 802.1AE, 9.7).
     secure = short if 0 < short < 48 else c.remaining - ICV_SIZE
-    if secure + ICV_SIZE > c.remaining:
+    if not 0 <= secure <= c.remaining - ICV_SIZE:
         c.issue("length", "no room for the integrity check value of 16 bytes (IEEE 802.1AE, 9.11)", Severity.ERROR)
         secure = max(c.remaining - ICV_SIZE, 0)
     check = c.pos + secure

@@ -69,9 +69,13 @@ def dissect(c: Cursor) -> None:
     if header > 20:
         with c.within(header - 20), c.group("ip.options"):
             _options(c)
-    if not c.context.quoted and checksum and ones_complement_sum(c.slice(start, start + header)) != 0xFFFF:
-        text = "the header checksum does not match its header (RFC 791, 3.1)"
-        c.issue("checksum", text, Severity.ERROR, checksum_field.span)
+    if not c.context.quoted and ones_complement_sum(c.slice(start, start + header)) != 0xFFFF:
+        if checksum:
+            text = "the header checksum does not match its header (RFC 791, 3.1)"
+            c.issue("checksum", text, Severity.ERROR, checksum_field.span)
+        else:
+            text = "the header checksum was left to the network card (offloading): captured before it was filled in, no error"
+            c.issue("checksum-offloaded", text, Severity.NOTE, checksum_field.span)
     if total == 0 and c.remaining:  # left to the network card, which cuts one big packet into many
         c.issue("offloaded", "a total length of 0: captured before the network card cut this packet up", Severity.NOTE)
         size = c.remaining

@@ -82,7 +82,8 @@ def dissect(c: Cursor) -> None:
     c.layer.summary += f"  tunnel 0x{c.uint('gtp.teid', 4):08x}"
     end = c.pos + length
     if end > c.stop + c.context.cut:
-        c.issue("length", "the header promises more bytes than the datagram holds", Severity.ERROR, c.span(c.start + 2, c.start + 4))
+        at = c.span(c.start + 2, c.start + 4)
+        c.issue("length", "the header promises more bytes than the datagram holds", Severity.ERROR, at)
     if flags & 7:  # any of the three bits brings all three fields (TS 29.281, 5.1)
         c.uint("gtp.seq_number", 2)
         c.uint("gtp.npdu_number", 1)

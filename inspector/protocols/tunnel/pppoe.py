@@ -62,7 +62,9 @@ def dissect_ppp(c: Cursor) -> None:
         c.payload("ppp.protocol", kind)
 
 
-PROTOCOL = Protocol("pppoe", "PPPoE", 2, FIELDS, dissect, keys={"ethertype": [0x8863, 0x8864], "link": [51]}, reference="RFC 2516")
+PROTOCOL = Protocol(
+    "pppoe", "PPPoE", 2, FIELDS, dissect, keys={"ethertype": [0x8863, 0x8864], "link": [51]}, reference="RFC 2516"
+)
 PPP = Protocol(
     "ppp", "PPP", 2, PPP_FIELDS, dissect_ppp,
     keys={"pppoe": ["session"], "ppp": ["ppp"], "ethertype": [0x880B], "link": [9, 50]}, reference="RFC 1661",

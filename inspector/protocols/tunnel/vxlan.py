@@ -40,7 +40,8 @@ def dissect_gpe(c: Cursor) -> None:
     c.layer.summary = f"network {c.uint('vxlan.vni', 3)}"
     c.uint("vxlan.reserved8", 1)
     why = f"VXLAN-GPE's next protocol is {NEXT.get(following, 'number')} ({following})"
-    table, key = {1: ("ip.version", 4), 2: ("ip.version", 6), 3: ("ethernet", "ethernet")}.get(following, ("vxlan_gpe", following))
+    known = {1: ("ip.version", 4), 2: ("ip.version", 6), 3: ("ethernet", "ethernet")}
+    table, key = known.get(following, ("vxlan_gpe", following))
     c.payload(table, key, None, why)
 
 
