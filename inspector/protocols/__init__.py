@@ -8,7 +8,7 @@ from inspector.protocols.encodings import json, text
 from inspector.protocols.http import http1, sse
 from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
 from inspector.protocols.network import icmp, ipv4, ipv6
-from inspector.protocols.tls import handshake, record
+from inspector.protocols.tls import handshake, record, ssl2
 from inspector.protocols.transport import tcp, udp
 from inspector.protocols.tunnel import capwap, erspan, geneve, gre, gtp, lisp, mpls, nsh, pppoe, teredo, vxlan
 from inspector.protocols.websocket import websocket
@@ -70,6 +70,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     dns.LLMNR,
     record.PROTOCOL,
     handshake.PROTOCOL,
+    ssl2.PROTOCOL,
     http1.PROTOCOL,
     http1.SSDP,
     sse.PROTOCOL,

@@ -8,7 +8,7 @@ import random
 import pytest
 from talk import C, S, Unit, talk
 
-from inspector.protocols.encodings.der import certificate_serial, element
+from inspector.protocols.encodings.der import dotted, element
 from inspector.protocols.tls.record import HELLO_RETRY
 
 RANDOM = bytes(range(32))
@@ -151,14 +151,11 @@ def test_no_mutation_raises() -> None:
 
 
 def test_der_lengths_are_bounded() -> None:
-    serial = b"\x02\x02\x00\x81"
-    body = b"\xa0\x03\x02\x01\x02" + serial + b"\x30\x00"
-    certificate = b"\x30" + bytes((len(body) + 2,)) + b"\x30" + bytes((len(body),)) + body
-    found = certificate_serial(certificate)
-    assert found is not None and certificate[found.begin : found.stop] == b"\x00\x81"
-    for stop in range(len(certificate)):
-        assert certificate_serial(certificate[:stop]) is None
     assert element(b"\x30\x80", 0) is None and element(b"\x30\x85\1\1\1\1\1", 0) is None
+    assert element(b"\x30\x02\x05", 0) is None
+    found = element(b"\x30\x02\x05\x00", 0)
+    assert found is not None and (found.begin, found.stop, found.constructed) == (2, 4, True)
+    assert dotted(bytes.fromhex("2a864886f70d01010b")) == "1.2.840.113549.1.1.11" and dotted(b"\x88\x37\x03") == "2.999.3"
 
 
 def test_tls_is_found_where_it_begins_inside_a_protocol_that_nobody_knows() -> None:

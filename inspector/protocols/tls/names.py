@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+MESSAGES = {
+    0: "HelloRequest", 1: "ClientHello", 2: "ServerHello", 3: "HelloVerifyRequest", 4: "NewSessionTicket", 5: "EndOfEarlyData",
+    6: "HelloRetryRequest", 8: "EncryptedExtensions", 11: "Certificate", 12: "ServerKeyExchange", 13: "CertificateRequest",
+    14: "ServerHelloDone", 15: "CertificateVerify", 16: "ClientKeyExchange", 20: "Finished", 21: "CertificateURL",
+    22: "CertificateStatus", 23: "SupplementalData", 24: "KeyUpdate", 25: "CompressedCertificate", 254: "MessageHash",
+}  # fmt: skip
+
 CIPHER_SUITES = {
     0x0000: "TLS_NULL_WITH_NULL_NULL",
     0x0001: "TLS_RSA_WITH_NULL_MD5",
@@ -463,9 +470,11 @@ EXTENSIONS = {
     58: "ticket_request",
     59: "dnssec_chain",
     13172: "next_protocol_negotiation",
-    17513: "application_settings",
+    17513: "application_settings (old)",
+    17613: "application_settings",
     30031: "channel_id_old",
     30032: "channel_id",
+    65037: "encrypted_client_hello",
     65281: "renegotiation_info",
     65445: "quic_transport_parameters (drafts version)",
     65486: "encrypted_server_name",
