@@ -44,8 +44,8 @@ class Protocol:
     name: Wireshark's short name, which prefixes the field names; title: as people write it; osi: its layer, 1 to 7;
     dissect: fills `cursor.layer` from the bytes of one unit; keys: which payload tables name it, `{"ip.proto": [6]}`;
     sniff: recognises its first bytes; begins: the same where they stand in the middle of a stream that nobody claims, and so
-    strict that nothing else looks like it; parser: makes the parser of a stream that carries it;
-    explain: notes for a dissected layer.
+    strict that nothing else looks like it; guess: recognises a datagram where neither a signature nor a port does;
+    parser: makes the parser of a stream that carries it; explain: notes for a dissected layer.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Protocol:
     keys: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     sniff: Callable[[bytes], Sniff] | None = None
     begins: Callable[[bytes], bool] | None = None
+    guess: Callable[[bytes], bool] | None = None
     parser: Callable[[], StreamParser] | None = None
     explain: Callable[[Layer], Sequence[Note]] | None = None
     card: Card | None = None

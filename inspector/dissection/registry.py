@@ -38,6 +38,7 @@ class Registry:
                     self.tables.setdefault(table, {}).setdefault(key, protocol)
             if protocol.sniff is not None:
                 self.sniffers["tcp.port" if protocol.parser is not None else "udp.port"].append(protocol)
+        self.guessed = [protocol for protocol in self.protocols.values() if protocol.guess is not None]
         self.decode_as = {at: self.protocols[name] for at, name in (decode_as or {}).items()}
 
     def fields(self) -> dict[str, FieldSpec]:
@@ -73,4 +74,8 @@ class Registry:
                 return Choice(
                     found, f"{table.replace('.', ' ').upper().replace('PORT', 'port')} {port} is registered for {found.title}"
                 )
+        if table == "udp.port":
+            for protocol in self.guessed:
+                if protocol.guess is not None and protocol.guess(prefix):
+                    return Choice(protocol, f"no port says what this is; it reads as {protocol.title}")
         return None

@@ -24,3 +24,16 @@ EDNS_OPTIONS = {
     1: "LLQ", 2: "Update lease", 3: "NSID", 5: "DAU", 6: "DHU", 7: "N3U", 8: "Client subnet", 9: "Expire", 10: "Cookie",
     11: "TCP keep-alive", 12: "Padding", 13: "Chain", 14: "Key tag", 15: "Extended error", 16: "Client tag", 17: "Server tag",
 }  # fmt: skip
+EXTENDED_ERRORS = {
+    0: "Other error", 1: "Unsupported DNSKEY algorithm", 2: "Unsupported DS digest type", 3: "Stale answer", 4: "Forged answer",
+    5: "DNSSEC indeterminate", 6: "DNSSEC bogus", 7: "Signature expired", 8: "Signature not yet valid", 9: "DNSKEY missing",
+    10: "RRSIGs missing", 11: "No zone key bit set", 12: "NSEC missing", 13: "Cached error", 14: "Not ready", 15: "Blocked",
+    16: "Censored", 17: "Filtered", 18: "Prohibited", 19: "Stale NXDOMAIN answer", 20: "Not authoritative", 21: "Not supported",
+    22: "No reachable authority", 23: "Network error", 24: "Invalid data",
+}  # fmt: skip
+ALGORITHMS = {
+    1: "RSA/MD5", 3: "DSA/SHA-1", 5: "RSA/SHA-1", 6: "DSA-NSEC3-SHA1", 7: "RSASHA1-NSEC3-SHA1", 8: "RSA/SHA-256",
+    10: "RSA/SHA-512", 12: "GOST R 34.10-2001", 13: "ECDSA P-256 SHA-256", 14: "ECDSA P-384 SHA-384", 15: "Ed25519",
+    16: "Ed448",
+}  # fmt: skip
+DIGESTS = {1: "SHA-1", 2: "SHA-256", 3: "GOST R 34.11-94", 4: "SHA-384"}
