@@ -19,6 +19,8 @@ from inspector.core.text import printable
 from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
 from inspector.index import Index, Transport
+from inspector.secrets.keylog import KeyLog
+from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source, open_source
 from inspector.streams.analysis import Edges
 from inspector.streams.conversation import Conversation, SegmentRow
@@ -29,6 +31,7 @@ CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed a
 SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 OPENING = 64  # packets of a flow within which its protocol shows
+TLS_KEY_LOG = 0x544C534B  # the type of a secrets block that holds a TLS key log (draft-ietf-opsawg-pcapng)
 TCP, UDP = 6, 17
 
 
@@ -121,6 +124,13 @@ def open_session(
     return session
 
 
+def _keylog(given: str | None) -> str | None:
+    """The key log's path: the one that was given, which must exist, or the one of $SSLKEYLOGFILE, which may not."""
+    if given is not None and not os.path.isfile(given):
+        raise InspectError(f"--keylog {given}: no such file")
+    return given or os.environ.get("SSLKEYLOGFILE") or None
+
+
 class Session:
     """An open capture. Packets are numbered from 1. Safe to use from several threads."""
 
@@ -134,7 +144,7 @@ class Session:
     ) -> None:
         self.source = source
         self.title = title
-        self.keylog = keylog
+        self.keyring = Keyring(KeyLog(_keylog(keylog), self._secrets_blocks), self._learn)
         try:
             self.registry = make_registry(decode_as)
         except KeyError as unknown:
@@ -148,6 +158,7 @@ class Session:
         self._tcp: OrderedDict[int, Tcp] = OrderedDict()
         self._facts = Facts()
         self._pending: deque[int] | None = None  # packets that can teach and have not been asked
+        self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
         self._lock = threading.RLock()
 
     # --- the capture
@@ -314,7 +325,7 @@ class Session:
         """A TCP flow, followed from its first packet to its last."""
         with self._lock:
             found = self._conversations.get(flow)
-            if found is not None:
+            if found is not None and not self._outdated(found):
                 self._conversations.move_to_end(flow)
                 return found
             found = self._follow(flow)
@@ -354,7 +365,8 @@ class Session:
 
     def _conversation(self, flow: int) -> Conversation:
         ports = (int(self.index.flows.sport(flow)), int(self.index.flows.dport(flow)))
-        return Conversation(flow, ports, self._payload, self.registry, self.engine.strict)
+        keys = self.keyring.of(flow)
+        return Conversation(flow, ports, self._payload, self.registry, self.engine.strict, keys)
 
     def _segments(self, flow: int, most: int | None = None) -> Iterator[SegmentRow]:
         """The segments of a TCP flow, as the index knows them; the first `most` of them."""
@@ -377,6 +389,51 @@ class Session:
         at = next((at for at, layer in enumerate(layers) if layer.protocol == "udp"), len(layers))
         above = [layer for layer in layers[at + 1 :] if layer.protocol != "data"]
         return above[0].title if above else ""
+
+    # --- secrets
+
+    @property
+    def decrypted(self) -> bool:
+        """A conversation of this capture opens with the secrets that are known."""
+        return any(self.decrypts(flow) for flow in range(len(self.index.flows)))
+
+    def decrypts(self, flow: int) -> bool:
+        """A conversation's records open with the secrets that are known; only its first packets are followed to see it."""
+        if self.keyring.empty or not self._begins_with_tls(flow):
+            return False
+        conversation = self._conversation(flow)
+        for segment in self._segments(flow, OPENING):
+            conversation.feed([segment])
+            if conversation.decrypted:
+                return True
+        return False
+
+    def _begins_with_tls(self, flow: int) -> bool:
+        """The first payload of a TCP flow is a TLS record."""
+        if self.index.flows.protocol(flow) != TCP:
+            return False
+        for packet in self.index.flow_packets(flow)[:OPENING].tolist():
+            if int(self.index.column("payload_length")[packet - 1]):
+                span = self._payload(packet)
+                return span.buffer.read(span.start, min(span.start + 2, span.stop)) == b"\x16\x03"
+        return False
+
+    def _secrets_blocks(self) -> list[bytes]:
+        """The key logs in the capture itself, as far as it has been read."""
+        return [block.data for block in self.source.secrets if block.type == TLS_KEY_LOG]
+
+    def _learn(self, flow: int) -> None:
+        """Follow the TLS conversations before `flow`, in their order, for the sessions that later ones resume."""
+        with self._lock:
+            while self._learned < flow:
+                before, self._learned = self._learned, self._learned + 1
+                if self._begins_with_tls(before):
+                    self.conversation(before)
+
+    def _outdated(self, conversation: Conversation) -> bool:
+        """It asked for a secret that was not there, and the key log has grown."""
+        keys = conversation.tree.keys
+        return isinstance(keys, FlowKeys) and keys.missed and self.keyring.grown(keys)
 
     def _payload(self, number: int) -> Span:
         """Where a packet's TCP payload lies; in a reassembled datagram for one that came in fragments."""

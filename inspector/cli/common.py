@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from inspector.session import Session
 
 File = Annotated[str, typer.Argument(metavar="FILE|NAME|-", help="A capture file, a bundled capture, or - for a pipe.")]
-Keylog = Annotated[str | None, typer.Option("--keylog", metavar="FILE", envvar="SSLKEYLOGFILE", help="TLS key log.")]
+Keylog = Annotated[
+    str | None, typer.Option("--keylog", metavar="FILE", help="TLS key log; $SSLKEYLOGFILE where it is not given.")
+]
 DecodeAs = Annotated[
     list[str] | None, typer.Option("-d", metavar="tcp.port==8080,http", help="Decode a port as a protocol; may be repeated.")
 ]

@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
+from inspector.core.secrecy import Keys
 from inspector.core.span import Buffer, Origin, Span
 
 T = TypeVar("T")
@@ -330,12 +331,19 @@ class Node(Protocol):
         """Yield the PDU of bytes `start` to `stop` of the reader's buffer. It belongs to the packet that brought its
         last byte, unless `packet` names another (a body that ends with the connection ends with the FIN)."""
 
-    def open(self, name: str, kind: str, table: str, key: Any, info: dict[str, Any] | None = None) -> Child | None:
-        """A child stream, for what this one carries; None where no stream parser is known for `key`."""
+    def open(
+        self, name: str, kind: str, table: str, key: Any, info: dict[str, Any] | None = None, why: str = ""
+    ) -> Child | None:
+        """A child stream, for what this one carries; None where no stream parser is known for `key`. As in `hand_over`, the
+        table "protocol" has protocols by name, and ("stream", "detect") lets the content decide."""
 
     def hand_over(self, reader: Reader, table: str, key: Any, info: dict[str, Any] | None = None, why: str = "") -> bool:
         """From the reader's position on, this direction belongs to another protocol. The first call names it for both
         directions. False where no stream parser is known for `key`; the caller then goes on."""
+
+    @property
+    def keys(self) -> Keys | None:
+        """The secrets that were given; None where nobody hands any in."""
 
     @property
     def over(self) -> bool:

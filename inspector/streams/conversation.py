@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from inspector.core.secrecy import Keys
 from inspector.core.span import Span
 from inspector.core.stream import Pdu, Reader
 from inspector.dissection.registry import Registry
@@ -28,14 +29,20 @@ class SegmentRow(NamedTuple):
 class Conversation:
     """A TCP conversation: what each direction said, and the units (PDUs) found in it.
 
-    id: the flow's number in the index; ports: those of direction 0's sender and receiver.
+    id: the flow's number in the index; ports: those of direction 0's sender and receiver; keys: what opens its records.
     """
 
     def __init__(
-        self, id: int, ports: tuple[int, int], payload: Callable[[int], Span], registry: Registry, strict: bool = False
+        self,
+        id: int,
+        ports: tuple[int, int],
+        payload: Callable[[int], Span],
+        registry: Registry,
+        strict: bool = False,
+        keys: Keys | None = None,
     ) -> None:
         self.id = id
-        self.tree = Tree(registry, id, ports, strict)
+        self.tree = Tree(registry, id, ports, strict, keys)
         self.directions: list[Direction] = []
         for direction in (0, 1):
             buffer = TcpBuffer(f"tcp:{id}.{direction}", payload)
@@ -89,6 +96,11 @@ class Conversation:
         self.tree.finish()
         for pdus in self.tree.by_buffer.values():
             pdus.sort(key=lambda pdu: pdu.span.start)
+
+    @property
+    def decrypted(self) -> bool:
+        """Records of it were opened with the secrets that were given."""
+        return any(node.info.get("decrypted") for node in self.tree.nodes)
 
     def recognised(self, packet: int) -> bool:
         """A stream parser was found for what this packet carries."""

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any
 
 from inspector.core.protocol import Protocol, Sniff
+from inspector.core.secrecy import Keys
 from inspector.core.span import Span
 from inspector.core.stream import Ended, Gap, Pdu, Reader, Steps, StreamBuffer, StreamParser, TooLong
 from inspector.dissection.engine import PREFIX
@@ -18,8 +19,11 @@ MAX_LOOKS = 256  # segments of a direction that are looked at for the start of a
 class Tree:
     """The tree over one conversation: holds the PDUs that its nodes yield, and runs the nodes that have news."""
 
-    def __init__(self, registry: Registry, conversation: int, ports: tuple[int, int], strict: bool) -> None:
+    def __init__(
+        self, registry: Registry, conversation: int, ports: tuple[int, int], strict: bool, keys: Keys | None = None
+    ) -> None:
         self.registry = registry
+        self.keys = keys
         self.conversation = conversation
         self.ports = ports
         self.strict = strict
@@ -95,6 +99,10 @@ class TreeNode:
     def over(self) -> bool:
         return self.tree.over
 
+    @property
+    def keys(self) -> Keys | None:
+        return self.tree.keys
+
     def reader(self, direction: int) -> Reader:
         reader = self._readers.get(direction)
         if reader is None:  # a direction that this capture, or this stream, does not have
@@ -124,31 +132,36 @@ class TreeNode:
         self.tree.record(pdu)
         return pdu
 
-    def open(self, name: str, kind: str, table: str, key: Any, info: dict[str, Any] | None = None) -> ChildStream | None:
-        protocol = self.tree.registry.tables.get(table, {}).get(key)
-        if protocol is None or protocol.parser is None or len(self.tree.nodes) >= MAX_NODES:
+    def open(
+        self, name: str, kind: str, table: str, key: Any, info: dict[str, Any] | None = None, why: str = ""
+    ) -> ChildStream | None:
+        parser = self._parser(table, key)
+        if parser is None:
             return None
         number = len(self.tree.nodes)
-        node = TreeNode(
-            self.tree, protocol.parser(), f"{name}:{self.tree.conversation}.{number}", info or {}, f"{table} is {key}"
-        )
-        return ChildStream(node, kind)
+        id = f"{name}:{self.tree.conversation}.{number}"
+        return ChildStream(TreeNode(self.tree, parser, id, info or {}, why or f"{table} is {key}"), kind)
 
     def hand_over(
         self, reader: Reader, table: str, key: Any, info: dict[str, Any] | None = None, why: str = "", resync: bool = False
     ) -> bool:
         if self.successor is None:
-            registry = self.tree.registry
-            if (table, key) == ("stream", "detect"):
-                parser: StreamParser = Detector()
-            else:
-                protocol = registry.protocols.get(key) if table == "protocol" else registry.tables.get(table, {}).get(key)
-                if protocol is None or protocol.parser is None or len(self.tree.nodes) >= MAX_NODES:
-                    return False
-                parser = protocol.parser()
+            parser = self._parser(table, key)
+            if parser is None:
+                return False
             self.successor = TreeNode(self.tree, parser, self.id, info or {}, why or f"{table} is {key}")
         self.successor.adopt(reader, resync)
         return True
+
+    def _parser(self, table: str, key: Any) -> StreamParser | None:
+        """A new parser: of the protocol called `key`, of the one that a table has for it, or the detector of contents."""
+        if len(self.tree.nodes) >= MAX_NODES:
+            return None
+        if (table, key) == ("stream", "detect"):
+            return Detector(nested=True)
+        registry = self.tree.registry
+        protocol = registry.protocols.get(key) if table == "protocol" else registry.tables.get(table, {}).get(key)
+        return protocol.parser() if protocol is not None and protocol.parser is not None else None
 
     # --- what the tree does
 
@@ -237,11 +250,13 @@ class Detector(StreamParser):
 
     Where a capture begins in the middle, or bytes are missing, the first bytes may say nothing that is known: the starts
     of later segments are looked at too. So is TLS found where it begins inside another protocol (STARTTLS and its kin).
+    Of a stream inside another one (`nested`) the ports say nothing: they belong to what is around it.
     """
 
     protocol = "detect"
 
-    def __init__(self) -> None:
+    def __init__(self, nested: bool = False) -> None:
+        self.nested = nested
         self._choice: Choice | None = None
         self._decided = False
         self._late: tuple[int, int] | None = None  # (direction, offset) of the segment that was recognised
@@ -294,7 +309,7 @@ class Detector(StreamParser):
     def _forced(self) -> bool:
         """The user has said what a port speaks."""
         tree = self._tree_node.tree
-        return any(("tcp.port", port) in tree.registry.decode_as for port in tree.ports)
+        return not self.nested and any(("tcp.port", port) in tree.registry.decode_as for port in tree.ports)
 
     def _readers(self) -> list[Reader]:
         """The readers of the directions that have said something, the client's first."""
@@ -352,6 +367,8 @@ class Detector(StreamParser):
 
     def _settle(self) -> None:
         """The content says nothing: the user's word or the port decides, unless the content speaks against it."""
+        if self.nested:
+            return
         tree = self._tree_node.tree
         prefix = b"".join(reader.peek_now(PREFIX) for reader in self._readers()[:1])
         choice = tree.registry.choose("tcp.port", tree.ports, prefix)

@@ -9,7 +9,7 @@ import pytest
 from talk import C, S, Unit, talk
 
 from inspector.protocols.encodings.der import dotted, element
-from inspector.protocols.tls.record import HELLO_RETRY
+from inspector.protocols.tls.wire import HELLO_RETRY
 
 RANDOM = bytes(range(32))
 

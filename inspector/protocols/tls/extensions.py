@@ -14,7 +14,7 @@ from inspector.core.layer import Severity
 from inspector.protocols.encodings import der, ocsp, x509
 from inspector.protocols.tls import sct, transport_parameters
 from inspector.protocols.tls.names import CIPHER_SUITES, EXTENSIONS, GROUPS, SIGNATURES
-from inspector.protocols.tls.record import VERSIONS
+from inspector.protocols.tls.wire import VERSIONS
 
 CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET, ENCRYPTED_EXTENSIONS, CERTIFICATE, CERTIFICATE_REQUEST = 1, 2, 4, 8, 11, 13
 HELLO_RETRY_REQUEST = 6  # its number in drafts of TLS 1.3; now a ServerHello with a certain random (RFC 8446, 4.1.3)

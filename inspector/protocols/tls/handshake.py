@@ -19,7 +19,7 @@ from inspector.protocols.tls import extensions, fingerprints, sct
 from inspector.protocols.tls.extensions import grease
 from inspector.protocols.tls.meaning import explain
 from inspector.protocols.tls.names import CIPHER_SUITES, GROUPS, MESSAGES
-from inspector.protocols.tls.record import HELLO_RETRY, VERSIONS, short_hello
+from inspector.protocols.tls.wire import HELLO_RETRY, VERSIONS, short_hello
 
 MAX_MESSAGE = 1 << 20  # bytes of a handshake message: certificate chains stay far below
 SCHEME_SINCE = 0x0303  # TLS 1.2: signatures name their scheme; before, it follows from the key

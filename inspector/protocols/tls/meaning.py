@@ -8,7 +8,7 @@ from typing import Any
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note
 from inspector.protocols.tls.names import CIPHER_SUITES, GROUPS, SIGNATURES
-from inspector.protocols.tls.record import HELLO_RETRY, VERSIONS
+from inspector.protocols.tls.wire import HELLO_RETRY, VERSIONS
 
 _E = "tls.handshake.extensions"
 DOWNGRADES = {b"DOWNGRD\x01": "TLS 1.2", b"DOWNGRD\x00": "TLS 1.1 or older"}  # RFC 8446, 4.1.3

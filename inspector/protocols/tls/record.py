@@ -1,35 +1,20 @@
-"""TLS records (RFC 8446, 5; RFC 5246, 6.2), and which handshake messages they carry while these are in clear.
+"""TLS records (RFC 8446, 5; RFC 5246, 6.2), in clear and, where the keys are known, what is inside them.
 
-One unit a record. Handshake messages are a stream of their own inside the records, so that one may span several, and
-several may share one. Not here: decryption; SSL 2.
+One unit a record; `connection` reads the stream of them. What was encrypted is a buffer of its own: its fields lie there.
+Not here: SSL 2.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Any
-
 from inspector.core.cursor import Cursor
-from inspector.core.field import Base, catalog, octets, u8, u16
+from inspector.core.field import Base, Field, catalog, octets, string, u8, u16, u64
 from inspector.core.layer import Layer, Note, Severity
 from inspector.core.protocol import Card, Protocol, Sniff
-from inspector.core.span import Span
-from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser
+from inspector.protocols.tls.connection import Tls
 from inspector.protocols.tls.names import ALERTS
+from inspector.protocols.tls.opened import Plaintext
+from inspector.protocols.tls.wire import CONTENTS, HEADER, MAX_RECORD, VERSIONS, Content, begins, plausible
 
-HEADER = 5
-MAX_RECORD = (1 << 14) + 2048  # RFC 5246, 6.2.3; TLS 1.3 allows less
-DRAFTS = (b"\x7f", b"\xfb")  # first octet of the version of TLS 1.3's drafts, and of those that Facebook used
-CLEAR_MESSAGES = frozenset({1, 2, 4, 11, 12, 13, 14, 15, 16, 22})  # handshake messages that travel in clear up to TLS 1.2
-HELLO_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446, 4.1.3
-
-
-class Content(IntEnum):
-    CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = 20, 21, 22, 23, 24
-
-
-CONTENTS = {20: "Change Cipher Spec", 21: "Alert", 22: "Handshake", 23: "Application Data", 24: "Heartbeat"}
-VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 LEVELS = {1: "warning", 2: "fatal"}
 
 FIELDS = catalog(
@@ -45,19 +30,25 @@ FIELDS = catalog(
     u8("tls.alert_message.desc", "Description", values=ALERTS),
     octets("tls.change_cipher_spec", "Change cipher spec"),
     octets("tls.heartbeat_message", "Heartbeat"),
-    octets("tls.segment.data", "Part of a record"),
+    octets("tls.record.iv", "Nonce or IV, explicit"),
+    octets("tls.record.ciphertext", "Ciphertext"),
+    octets("tls.record.tag", "Authentication tag"),
+    string("tls.record.protection", "Protection"),
+    string("tls.record.secret", "Keys come from"),
+    u64("tls.record.sequence", "Record under these keys"),
+    octets("tls.record.nonce", "Nonce or IV"),
+    string("tls.record.not_decrypted", "Not decrypted"),
+    octets("tls.segment.data", "Data"),
+    octets("tls.record.mac", "MAC"),
+    octets("tls.record.padding", "Padding"),
 )
-
-
-def plausible(head: bytes) -> bool:
-    """Five bytes that can be a record's header."""
-    return (
-        len(head) >= HEADER
-        and head[0] in CONTENTS
-        and head[1] == 3
-        and head[2] <= 4
-        and int.from_bytes(head[3:5], "big") <= MAX_RECORD
-    )
+SEALED = {  # what a protected record's body is called by its outer type
+    Content.CHANGE_CIPHER_SPEC: "tls.change_cipher_spec",
+    Content.ALERT: "tls.alert_message",
+    Content.HANDSHAKE: "tls.handshake.encrypted",
+    Content.APPLICATION_DATA: "tls.app_data",
+    Content.HEARTBEAT: "tls.heartbeat_message",
+}
 
 
 def sniff(prefix: bytes) -> Sniff:
@@ -70,197 +61,97 @@ def sniff(prefix: bytes) -> Sniff:
     return Sniff.YES if prefix[0] != Content.HANDSHAKE or prefix[5] <= 25 or prefix[2] >= 1 else Sniff.NO
 
 
-def short_hello(version: int) -> bool:
-    """The ServerHello of drafts 1 to 21 of TLS 1.3 has neither a session id nor a compression method."""
-    return 0x7F00 <= version <= 0x7F15
-
-
-def _offers_early_data(raw: bytes) -> bool:
-    """A ClientHello with the extension early_data (RFC 8446, 4.2.10): data may follow before the server has spoken."""
-    at = 38 + 1 + raw[38]
-    at += 2 + int.from_bytes(raw[at : at + 2], "big")
-    at += 1 + int.from_bytes(raw[at : at + 1], "big") + 2
-    while at + 4 <= len(raw):
-        if raw[at : at + 2] == b"\0\x2a":
-            return True
-        at += 4 + int.from_bytes(raw[at + 2 : at + 4], "big")
-    return False
-
-
-def begins(head: bytes) -> bool:
-    """A record that holds a ClientHello: every length and version in it fits."""
-    return (
-        len(head) >= 11
-        and head[0] == Content.HANDSHAKE
-        and plausible(head)
-        and head[5:7] == b"\1\0"
-        and int.from_bytes(head[6:9], "big") + 4 >= int.from_bytes(head[3:5], "big")
-        and head[9] == 3
-        and head[10] <= 4
-    )
-
-
-def opens_clear(body: bytes, size: int) -> bool:
-    """The first bytes of a handshake record of `size` bytes begin a message in clear: a known type whose length fits.
-
-    What is encrypted looks random, or begins with a nonce that counts from zero, which is no message's type and length.
-    """
-    if len(body) < 4 or body[0] not in CLEAR_MESSAGES:
-        return False
-    length = int.from_bytes(body[1:4], "big") + 4
-    if body[0] in (1, 2):  # a hello says the version next
-        return body[4:5] in (b"\x03", b"\x7f") and 38 <= length <= size + MAX_RECORD
-    return length <= size or (body[0] == 11 and length < 1 << 18 and body[4:7] < body[1:4])
-
-
-class Tls(StreamParser):
-    """Both directions of a TLS connection."""
-
-    protocol = "tls"
-
-    def __init__(self) -> None:
-        self.session: dict[str, Any] = {"version": 0, "tls13": False}
-        self._encrypted = [False, False]
-        self._lost = [False, False]  # part of this direction is missing: whether it is encrypted shows in its bytes
-        self._messages: list[Child | None] = [None, None]
-
-    def parse(self, reader: Reader, resync: bool) -> Steps[None]:
-        if resync:
-            self._encrypted[reader.direction] = self._lost[reader.direction] = True
-            if not (yield from self._find(reader)):
-                return
-        while (yield from reader.some()):
-            start = reader.pos
-            try:
-                head = yield from reader.read(HEADER)
-                if not plausible(head):
-                    reader.pos = start + 1
-                    if not (yield from self._find(reader)):
-                        return
-                    continue
-                length = int.from_bytes(head[3:], "big")
-                begin = reader.pos
-                yield from reader.skip(length)
-            except Ended:
-                self.node.emit("record", reader, start, reader.arrived, self._info(reader, None), complete=False)
-                reader.pos = reader.arrived
-                return
-            yield from self._record(reader, start, begin, head[0])
-
-    def _find(self, reader: Reader) -> Steps[bool]:
-        """The next place where a segment begins with a record's header."""
-        while True:
-            try:
-                if not (yield from reader.some()):
-                    return False
-                if plausible((yield from reader.peek(HEADER))):
-                    return True
-            except Gap:
-                continue
-            reader.pos = max(reader.segment_start(reader.pos + 1), reader.pos + 1)
-            reader.pos = min(reader.pos, reader.arrived)
-
-    def _info(self, reader: Reader, kind: int | None) -> dict[str, Any]:
-        direction = reader.direction
-        return {
-            "encrypted": self._encrypted[direction],
-            "tls13": self.session["tls13"] or (direction == self.node.client and self.session.get("early", False)),
-            "client": direction == self.node.client,
-        }
-
-    def _record(self, reader: Reader, start: int, begin: int, kind: int) -> Steps[None]:
-        direction = reader.direction
-        if direction != self.node.client and kind == Content.APPLICATION_DATA:
-            self._encrypted[direction] = True
-        found = kind == Content.HANDSHAKE and self._lost[direction]
-        if found and opens_clear(reader.buffer.read(begin, min(begin + 8, reader.pos)), reader.pos - begin):
-            self._encrypted[direction] = self._lost[direction] = False
-            if (child := self._messages[direction]) is not None:
-                child.gap(direction, 1, reader.packet_at(start))
-        pdu = self.node.emit("record", reader, start, reader.pos, self._info(reader, kind))
-        if kind in (Content.CHANGE_CIPHER_SPEC, Content.APPLICATION_DATA):
-            self._lost[direction] = False
-        if kind == Content.CHANGE_CIPHER_SPEC:
-            # In TLS 1.3 it means nothing (RFC 8446, D.4), yet what follows it is encrypted too, but for a second ClientHello.
-            self._encrypted[direction] = not self.session.get("retry")
-            return
-        if kind == Content.HANDSHAKE and not self._encrypted[direction]:
-            raw = reader.buffer.read(begin, reader.pos)
-            self._learn(direction, raw)
-            if self._messages[direction] is None:
-                self._messages[direction] = self.node.open(
-                    "handshake", "handshake messages", "tls.content", 22, {"tls": self.session}
-                )
-            child = self._messages[direction]
-            if child is not None:
-                child.push(direction, Span(reader.buffer, begin, reader.pos), pdu.packet)
-        return
-        yield
-
-    def _learn(self, direction: int, raw: bytes) -> None:
-        """What a hello settles: the version, and whether a second ClientHello comes."""
-        if len(raw) < 40:
-            return
-        if raw[0] == 1:
-            self.session["retry"] = False
-            self.session["early"] = _offers_early_data(raw)
-        elif raw[0] == 2:
-            self.session["retry"] = raw[6:38] == HELLO_RETRY
-            self.session["version"] = int.from_bytes(raw[4:6], "big")
-            at = 38
-            if short_hello(self.session["version"]):
-                self.session["suite"] = int.from_bytes(raw[at : at + 2], "big")
-                self.session["tls13"] = self._encrypted[direction] = True
-                return
-            at += 1 + raw[38]
-            self.session["suite"] = int.from_bytes(raw[at : at + 2], "big")
-            at += 3
-            stop = at + 2 + int.from_bytes(raw[at : at + 2], "big")
-            at += 2
-            while at + 4 <= min(stop, len(raw)):
-                name, size = int.from_bytes(raw[at : at + 2], "big"), int.from_bytes(raw[at + 2 : at + 4], "big")
-                if name == 43 and (raw[at + 4 : at + 6] == b"\x03\x04" or raw[at + 4 : at + 5] in DRAFTS):
-                    self.session["tls13"] = True
-                    if not self.session["retry"]:
-                        self._encrypted[direction] = True
-                at += 4 + size
-            # The rest of this very record (TLS 1.2: Certificate …) is still in clear; later records decide for themselves.
-
-
 def dissect(c: Cursor) -> None:
     info = c.context.info
     kind = c.peek_uint(1)
     if not info.get("complete", True):
         _incomplete(c, kind)
         return
-    encrypted = info.get("encrypted", False)
-    c.uint("tls.record.opaque_type" if kind == Content.APPLICATION_DATA and info.get("tls13") else "tls.record.content_type", 1)
+    records = info.get("records")
+    found = records.at(c.start) if records is not None else ""
+    hidden = kind == Content.APPLICATION_DATA and bool(info.get("tls13"))
+    c.uint("tls.record.opaque_type" if hidden else "tls.record.content_type", 1)
     c.uint("tls.record.version", 2)
     length = c.uint("tls.record.length", 2)
-    word = CONTENTS.get(kind, f"content {kind}")
-    c.layer.summary = f"{word}, {length:,} bytes"
+    c.layer.summary = f"{CONTENTS.get(kind, f'content {kind}')}, {length:,} bytes"
     if length > MAX_RECORD:
         c.issue("record-length", "longer than a record may be (RFC 8446, 5.2)", Severity.ERROR)
     with c.within(length):
-        if kind == Content.APPLICATION_DATA:
-            c.octets("tls.app_data", c.remaining)
-            c.layer.summary = f"Application Data, {length:,} bytes, encrypted"
-        elif kind == Content.ALERT and length == 2:
-            level, description = c.uint("tls.alert_message.level", 1), c.uint("tls.alert_message.desc", 1)
-            c.layer.summary = f"Alert ({LEVELS.get(level, level)}): {ALERTS.get(description, description)}"
-            if description:
-                c.issue("alert", f"TLS alert: {ALERTS.get(description, description)}", Severity.WARNING)
-        elif kind == Content.ALERT:
-            c.octets("tls.alert_message", c.remaining)
-            c.layer.summary = "Alert, encrypted"
-        elif kind == Content.CHANGE_CIPHER_SPEC:
-            c.octets("tls.change_cipher_spec", c.remaining)
-            c.layer.summary = "Change Cipher Spec"
-        elif kind == Content.HANDSHAKE:
-            c.octets("tls.handshake.encrypted" if encrypted else "tls.handshake.fragment", c.remaining)
-            c.layer.summary = f"Handshake, {length:,} bytes" + (", encrypted" if encrypted else "")
-        elif c.remaining:
-            c.octets("tls.heartbeat_message", c.remaining)
+        if isinstance(found, Plaintext):
+            _opened(c, kind, found, hidden)
+        elif info.get("encrypted") or kind == Content.APPLICATION_DATA:
+            _sealed(c, kind, found)
+        else:
+            _content(c, kind)
+
+
+def _content(c: Cursor, kind: int) -> None:
+    """What a record carries, in clear."""
+    size = c.remaining
+    if kind == Content.ALERT and size == 2:
+        level, description = c.uint("tls.alert_message.level", 1), c.uint("tls.alert_message.desc", 1)
+        c.layer.summary = f"Alert ({LEVELS.get(level, level)}): {ALERTS.get(description, description)}"
+        if description:
+            c.issue("alert", f"TLS alert: {ALERTS.get(description, description)}", Severity.WARNING)
+    elif kind == Content.ALERT:
+        c.octets("tls.alert_message", size)
+        c.layer.summary = f"Alert, {size:,} bytes"
+    elif kind == Content.CHANGE_CIPHER_SPEC:
+        c.octets("tls.change_cipher_spec", size)
+        c.layer.summary = "Change Cipher Spec"
+    elif kind == Content.HANDSHAKE:
+        c.octets("tls.handshake.fragment", size)
+        c.layer.summary = f"Handshake, {size:,} bytes"
+    elif kind == Content.APPLICATION_DATA:
+        if size:
+            c.octets("tls.segment.data", size)
+        c.layer.summary = f"Application Data, {size:,} bytes"
+    elif size:
+        c.octets("tls.heartbeat_message", size)
+
+
+def _sealed(c: Cursor, kind: int, reason: str) -> None:
+    """A protected record that is not opened."""
+    size = c.remaining
+    c.octets(SEALED.get(Content(kind), "tls.app_data"), size)
+    if reason:
+        c.generated("tls.record.not_decrypted", reason, c.last.span)
+    words = {Content.ALERT: "Alert, encrypted", Content.CHANGE_CIPHER_SPEC: "Change Cipher Spec"}
+    c.layer.summary = words.get(Content(kind), f"{CONTENTS[kind]}, {size:,} bytes, encrypted")
+
+
+def _opened(c: Cursor, kind: int, plain: Plaintext, hidden: bool) -> None:
+    """A protected record and what was inside it."""
+    opened, epoch, sealed = plain.opened(), plain.epoch, plain.sealed()
+    opener = epoch.opener
+    assert opener is not None
+    start, stop = c.pos, c.stop
+    c.octets(SEALED.get(Content(kind), "tls.app_data"), c.remaining)
+    body = c.last
+    first, last = start + opener.leading, stop - opener.trailing
+    for name, low, high in (
+        ("tls.record.iv", start, first), ("tls.record.ciphertext", first, last), ("tls.record.tag", last, stop),
+    ):  # fmt: skip
+        if low < high:
+            body.children.append(Field(c.spec(name), c.slice(low, high), c.span(low, high)))
+    c.generated("tls.record.protection", f"{opener.cipher}, {epoch.name}", body.span)
+    c.generated("tls.record.secret", opener.source, body.span)
+    c.generated("tls.record.sequence", sealed.sequence, body.span)
+    nonce = opener.nonce(sealed)
+    if nonce:
+        c.generated("tls.record.nonce", nonce, body.span)
+    inner = c.over(plain, opened.data)
+    with inner.within(opened.size):
+        _content(inner, opened.content)
+    if hidden:
+        inner.uint("tls.record.content_type", 1)
+    if opened.mac:
+        inner.octets("tls.record.mac", opened.mac)
+    if inner.remaining:
+        inner.octets("tls.record.padding", inner.remaining)
+    c.layer.summary += ", decrypted"
+    if epoch.rejected:
+        c.layer.summary += ": early data that the server did not accept"
 
 
 def _incomplete(c: Cursor, kind: int) -> None:
@@ -274,18 +165,52 @@ def _incomplete(c: Cursor, kind: int) -> None:
 
 def explain(layer: Layer) -> list[Note]:
     notes = []
-    kind = layer.value("tls.record.content_type")
-    version = layer.find("tls.record.version")
     outside = layer.find("tls.record.opaque_type")
-    if outside is not None:
+    version = layer.find("tls.record.version")
+    if outside is not None and version is not None:
         why = "TLS 1.3 hides what a record holds: outside every one is application data, the real type is encrypted at its end."
         notes.append(Note(outside.span, "the type is a disguise", why, "RFC 8446, 5.2"))
-    if version is not None and layer.find("tls.app_data") is not None:
+        why = "It says TLS 1.2 for ever: middleboxes on the way dropped what named a version that they did not know."
+        notes.append(Note(version.span, "the version too", why, "RFC 8446, 5.1 and D.4"))
+    notes += _protection(layer, outside is not None)
+    reason = layer.find("tls.record.not_decrypted")
+    if reason is not None:
+        why = f"{str(reason.value)[:1].upper()}{str(reason.value)[1:]}. The length and the time are all that can be known."
+        notes.append(Note(reason.span, "not decrypted", why, "RFC 8446, 5.2" if outside is not None else "RFC 5246, 6.2.3"))
+    elif layer.find("tls.app_data") is not None and layer.find("tls.record.secret") is None:
         why = "The keys are not in what this tool has read: the length and the time are all that can be known."
         notes.append(Note(layer.span, "encrypted", why, "RFC 8446, 5.2"))
-    if kind == Content.CHANGE_CIPHER_SPEC:
+    if layer.value("tls.record.content_type") == Content.CHANGE_CIPHER_SPEC:
         why = "In TLS 1.2 everything behind it from this side is encrypted. In TLS 1.3 it only pleases middleboxes."
         notes.append(Note(layer.span, "from here on", why, "RFC 5246, 7.1; RFC 8446, D.4"))
+    return notes
+
+
+def _protection(layer: Layer, tls13: bool) -> list[Note]:
+    """Which keys opened the record, and how its nonce was made."""
+    secret, number = layer.find("tls.record.secret"), layer.find("tls.record.sequence")
+    if secret is None or number is None:
+        return []
+    protection = str(layer.value("tls.record.protection"))
+    cipher, _, keys = protection.partition(", ")
+    why = f"{cipher} under the {keys}, derived from {secret.value}."
+    notes = [Note(secret.span, "opened", why, "RFC 8446, 7.3" if tls13 else "RFC 5246, 6.3")]
+    explicit, nonce = layer.find("tls.record.iv"), layer.find("tls.record.nonce")
+    counted = f"It is record {number.value:,} under these keys; the number is sent nowhere, both sides count"
+    if tls13 or (nonce is not None and explicit is None and "POLY1305" in cipher):
+        why = f"{counted}. The nonce is the IV of these keys with that number laid over its end (exclusive or)."
+        notes.append(Note(number.span, "the nonce", why, "RFC 8446, 5.3" if tls13 else "RFC 7905, 2"))
+    elif nonce is not None and nonce.value and "CBC" not in cipher:
+        why = f"{counted}, and authenticate it. The nonce is 4 bytes from the key block and the 8 in front of the ciphertext."
+        notes.append(Note(number.span, "the nonce", why, "RFC 6655, 3" if "CCM" in cipher else "RFC 5288, 3"))
+    elif "CBC" in cipher:
+        iv = "The IV stands in front of the ciphertext" if explicit is not None else "The IV is the record before's last block"
+        if explicit is None and number.value == 0:
+            iv = "The IV comes from the key block"
+        why = f"{counted}, and the MAC covers it. {iv}."
+        notes.append(Note(number.span, "the IV", why, "RFC 5246, 6.2.3.2" if explicit is not None else "RFC 2246, 6.2.3.2"))
+    else:
+        notes.append(Note(number.span, "the number", f"{counted}, and the MAC covers it.", "RFC 5246, 6.2.3.1"))
     return notes
 
 

@@ -15,7 +15,7 @@ from inspector.protocols.encodings import x509
 from inspector.protocols.tls import record, sct
 from inspector.protocols.tls.extensions import FIELDS as EXTENSION_FIELDS
 from inspector.protocols.tls.names import CIPHER_SUITES
-from inspector.protocols.tls.record import VERSIONS
+from inspector.protocols.tls.wire import VERSIONS
 
 ERROR, CLIENT_HELLO, CLIENT_MASTER_KEY, SERVER_HELLO = 0, 1, 2, 4
 MESSAGES = {
