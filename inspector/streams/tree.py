@@ -283,7 +283,7 @@ class Detector(StreamParser):
             resync = False
         elif choice.protocol.sniff is not None and not self._forced:
             resync = resync or choice.protocol.sniff(reader.peek_now(PREFIX)) is Sniff.NO
-        node.hand_over(reader, "protocol", choice.protocol.name, {}, choice.why, resync)
+        node.hand_over(reader, "protocol", choice.protocol.name, dict(node.info), choice.why, resync)
 
     def _start(self, reader: Reader, protocol: Protocol) -> Steps[bool]:
         """Where a protocol that was found in a later segment begins in this direction; nobody claims what stands before."""

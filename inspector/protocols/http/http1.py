@@ -155,6 +155,7 @@ class Http1(StreamParser):
             "method": method,
             "target": target,
             "host": head.get("host") or "",
+            "scheme": "https" if "tls" in self.node.info else "http",
             "packet": packet,
             "answer": None,
             "head": head,
@@ -488,7 +489,7 @@ def _links(c: Cursor, head: Head) -> None:
     if head.request:
         host, target = head.get("host"), head.start[1]
         if host is not None:
-            c.generated("http.request.full_uri", _full(head.start[0], host, target))
+            c.generated("http.request.full_uri", _full(head.start[0], host, target, asked))
         if asked and asked["answer"]:
             c.generated("http.response_in", asked["answer"])
     elif asked and (c.context.packet is None or asked["packet"] <= c.context.packet.number):
@@ -497,7 +498,7 @@ def _links(c: Cursor, head: Head) -> None:
         if times is not None and c.context.packet is not None:
             c.generated("http.time", c.context.packet.time_ns - times(asked["packet"]))
         if asked["host"]:
-            c.generated("http.response_for.uri", _full(asked["method"], asked["host"], asked["target"]))
+            c.generated("http.response_for.uri", _full(asked["method"], asked["host"], asked["target"], asked))
         if c.context.info.get("code") == 101:
             _check_accept(c, head, asked["head"])
     lengths = {part.strip() for name, value in head.headers if name == "content-length" for part in value.split(",")}
@@ -514,9 +515,10 @@ def _links(c: Cursor, head: Head) -> None:
         )
 
 
-def _full(method: str, host: str, target: str) -> str:
+def _full(method: str, host: str, target: str, asked: dict[str, Any] | None) -> str:
     """The target with its host; the absolute form and CONNECT's authority form have it already (RFC 9112, 3.2)."""
-    return target if _ABSOLUTE.match(target) or method == "CONNECT" else f"http://{host}{target}"
+    scheme = asked["scheme"] if asked else "http"
+    return target if _ABSOLUTE.match(target) or method == "CONNECT" else f"{scheme}://{host}{target}"
 
 
 def _check_accept(c: Cursor, head: Head, asked: Head) -> None:
