@@ -157,6 +157,7 @@ class Session:
         self._conversations: OrderedDict[int, Conversation] = OrderedDict()
         self._tcp: OrderedDict[int, Tcp] = OrderedDict()
         self._facts = Facts()
+        self._facts_lock = threading.Lock()
         self._pending: deque[int] | None = None  # packets that can teach and have not been asked
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
         self._lock = threading.RLock()
@@ -201,7 +202,7 @@ class Session:
 
     def facts(self, packet: int) -> Facts:
         """What conversations have taught one another by `packet`; nothing until the capture is loaded."""
-        with self._lock:
+        with self._facts_lock:
             if self.complete:
                 if self._pending is None:
                     self._pending = deque(self._teachers())
@@ -275,6 +276,10 @@ class Session:
         """The layers of one unit of a conversation. packet: the one that completes it, where it is at hand."""
         info = {**pdu.info, "time_of": self.time_of}
         return self.engine.unit(packet or self.packet(pdu.packet), pdu.protocol, pdu.span, info, pdu.node.why)
+
+    def summary(self, pdu: Pdu) -> str:
+        """What a unit says, in one line."""
+        return printable(self.unit(pdu).layers[0].summary)
 
     def words(self, pdu: Pdu) -> str:
         """A unit in one line: `SSE event  event 3  order: …`."""
@@ -492,9 +497,14 @@ class Session:
         """Lines of the packet list for packets `start` to `stop` (exclusive)."""
         return [self.row(number) for number in range(max(start, 1), min(stop, self.count + 1))]
 
-    def row(self, number: int) -> Row:
-        """One line of the packet list."""
-        result = self.dissect(number)
+    def followed(self, number: int) -> bool:
+        """What the packet's conversation says of it is at hand: `dissect` and `row` need not follow it first."""
+        flow = self.index.flow_of(number)
+        return flow < 0 or self.index.flows.protocol(flow) != TCP or (flow in self._conversations and flow in self._tcp)
+
+    def row(self, number: int, deep: bool = True) -> Row:
+        """One line of the packet list. deep: with what its conversation says."""
+        result = self.dissect(number) if deep else self.layers(number)
         packet = result.packet
         source = destination = ""
         for layer in result.layers:
@@ -510,7 +520,7 @@ class Session:
         severity = max((int(issue.severity) for layer in result.layers for issue in layer.issues), default=0)
         stream = self.index.flow_of(number)
         protocol = top.title if top is not None else f"link type {packet.link_type}"
-        if top is not None and top.protocol == "tcp":
+        if deep and top is not None and top.protocol == "tcp":
             waiting = self.part_of(number)
             if waiting:
                 info += f"  (part of what completes in packet {waiting[0].packet})"

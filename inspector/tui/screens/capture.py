@@ -19,6 +19,7 @@ from inspector.tui.messages import GoTo, Loaded, ShowFlow
 from inspector.tui.views.conversations import ConversationsView
 from inspector.tui.views.ladder import LadderView
 from inspector.tui.views.packets import PacketsView
+from inspector.tui.views.stream import StreamView
 from inspector.tui.views.view import View
 from inspector.tui.widgets.ask_line import AskLine
 from inspector.tui.widgets.packet_list import PacketList
@@ -26,7 +27,7 @@ from inspector.tui.widgets.tab_line import TabLine
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
 TINY = 20  # lines below which only the list is left
-VIEWS: dict[str, type[View]] = {view.key: view for view in (PacketsView, ConversationsView, LadderView)}
+VIEWS: dict[str, type[View]] = {view.key: view for view in (PacketsView, ConversationsView, LadderView, StreamView)}
 
 
 class CaptureScreen(Screen[None]):

@@ -84,7 +84,11 @@ class PacketsView(View):
         sleep(SETTLE)
         if worker.is_cancelled:
             return
+        if not self.session.followed(number):  # its own layers at once; what its conversation says takes time
+            self.post_message(Dissected(number, self.session.layers(number), []))
         result = self.session.dissect(number)
+        if worker.is_cancelled:
+            return
         self.post_message(Dissected(number, result, self.session.part_of(number)))
 
     @on(Dissected)

@@ -33,8 +33,8 @@ class HexView(ScrollView, can_focus=True):
         Binding("end,G", "end(1)", "Last", show=False),
     ]
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, id: str, classes: str = "") -> None:
+        super().__init__(id=id, classes=classes)
         self._buffer: Buffer | None = None
         self._cursor = -1
         self._lit: Ranges = []

@@ -34,6 +34,7 @@ class PacketList(LineList):
         super().__init__(id, classes)
         self._session = session
         self._rows: OrderedDict[int, Row] = OrderedDict()
+        self._shallow: dict[int, Row] = {}  # without what their conversations say
         self.shown: npt.NDArray[np.int64] | None = None
         self.marked: set[int] = set()
         self.times = "relative"
@@ -82,6 +83,7 @@ class PacketList(LineList):
     def forget(self) -> None:
         """Rows may say more now (the capture is complete)."""
         self._rows.clear()
+        self._shallow.clear()
         self.refresh_count()
 
     def narrow_to(self, shown: npt.NDArray[np.int64] | None) -> None:
@@ -106,16 +108,24 @@ class PacketList(LineList):
 
     @work(thread=True, exclusive=True, group="rows")
     def _load(self, numbers: list[int]) -> None:
-        worker = get_current_worker()
-        for number in numbers:
+        """First what the packets say of themselves, where following their conversations takes time; then all."""
+        worker, session = get_current_worker(), self._session
+        missing = [number for number in numbers if number not in self._rows]
+        shallow = [number for number in missing if number not in self._shallow and not session.followed(number)]
+        for number in shallow:
             if worker.is_cancelled:
                 return
-            if number not in self._rows:
-                self._rows[number] = self._session.row(number)
-                while len(self._rows) > KEPT:
-                    self._rows.popitem(last=False)
-        if not worker.is_cancelled:
+            self._shallow[number] = session.row(number, deep=False)
+        if shallow:
             self.app.call_from_thread(self.refresh)
+        for number in missing:
+            if worker.is_cancelled:
+                return
+            self._rows[number] = session.row(number)
+            self._shallow.pop(number, None)
+            while len(self._rows) > KEPT:
+                self._rows.popitem(last=False)
+        self.app.call_from_thread(self.refresh)
 
     # --- drawing
 
@@ -124,7 +134,7 @@ class PacketList(LineList):
 
     def line(self, position: int, width: int) -> list[Piece]:
         number = self.number(position)
-        row = self._rows.get(number)
+        row = self._rows.get(number) or self._shallow.get(number)
         mark = ("▶" if position == self.position else " ") + ("◆" if number in self.marked else " ")
         if row is None:
             return [(f"{mark} {number:>6}  …", "dim")]
