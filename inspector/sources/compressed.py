@@ -1,75 +1,143 @@
-"""Compressed captures (gzip, zstd, lz4): inflated into a temporary file that only this process can reach."""
+"""Compressed captures (gzip, zstd, lz4, xz, bzip2), inflated piece by piece. What comes before damage is kept."""
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from inspector.core.errors import InspectError
-from inspector.sources.source import MAX_SPOOL, spool_file
+from inspector.core.limits import MAX_INFLATE_RATIO
+from inspector.sources.store import Inflate, Unreadable
 
-_CHUNK = 1 << 20
-
-
-def decompress(fd: int, magic: bytes, name: str) -> int:
-    """The descriptor of the inflated file. What comes before damage is kept: the capture reader then tells of the cut."""
-    out, total = spool_file(), 0
-    stream = _gzip(fd) if magic[:2] == b"\x1f\x8b" else _zstd(fd) if magic[0] == 0x28 else _lz4(fd)
-    try:
-        for piece in stream:
-            total += len(piece)
-            if total > MAX_SPOOL:
-                raise InspectError(f"{name}: inflates to more than {MAX_SPOOL >> 30} GiB; decompress it by hand")
-            view = memoryview(piece)
-            while view:
-                view = view[os.write(out, view) :]
-    except InspectError:
-        os.close(out)
-        raise
-    except OSError as error:
-        os.close(out)
-        raise InspectError(f"{name}: cannot be decompressed: {(error.strerror or str(error)).lower()}") from None
-    except Exception as error:  # each library has an error of its own for damaged data
-        if not total:
-            os.close(out)
-            raise InspectError(f"{name}: damaged compressed data ({error})") from None
-    return out
+PIECE = 1 << 20  # inflated bytes at a time
+MAX_UNPACKER = 256 << 20  # bytes of memory that an xz file may ask for: `xz -9` needs 65 MiB
+FREE = 256 << 20  # inflated bytes before the ratio is looked at: a small file of zeros is no bomb
+ZSTD_STEP = 2048  # compressed bytes at a time: four of them can become 128 KiB, and the library cannot be told to stop
 
 
-def _chunks(fd: int) -> Iterator[bytes]:
-    at = 0
-    while chunk := os.pread(fd, _CHUNK, at):
-        at += len(chunk)
-        yield chunk
+def inflater(magic: bytes) -> Inflate | None:
+    """What undoes the compression of a file that begins with `magic`; None where it is not compressed.
+
+    Raises InspectError where this Python was built without the library."""
+    for first, (name, make) in _FORMATS.items():
+        if magic.startswith(first):
+            return lambda chunks: _inflate(name, make, chunks)
+    return None
 
 
-def _gzip(fd: int) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(31)
-    for chunk in _chunks(fd):
-        while chunk:
-            yield inflater.decompress(chunk, _CHUNK * 4)
-            chunk = inflater.unconsumed_tail
-            if inflater.eof:  # members follow one another (RFC 1952, 2.2)
-                chunk = inflater.unused_data.lstrip(b"\0")
-                inflater = zlib.decompressobj(31)
+class _Zlib:
+    """zlib with the interface that the other libraries share."""
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(31)
+        self._tail = b""
+        self._full = False
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        out = self._inflater.decompress(self._tail + data, max_length)
+        self._tail = self._inflater.unconsumed_tail
+        self._full = len(out) == max_length  # then zlib may hold more that it has already worked out
+        return out
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._tail and not self._full
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
 
 
-def _zstd(fd: int) -> Iterator[bytes]:
-    import zstandard
+class _Zstd:
+    """zstandard with the interface that the other libraries share."""
 
-    with os.fdopen(os.dup(fd), "rb") as file:
-        file.seek(0)
-        yield from zstandard.ZstdDecompressor().read_to_iter(file, write_size=_CHUNK)
+    def __init__(self) -> None:
+        import zstandard
+
+        self._inflater = zstandard.ZstdDecompressor().decompressobj()
+        self._tail = memoryview(b"")
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        self._tail = self._tail or memoryview(data)
+        step, self._tail = self._tail[:ZSTD_STEP], self._tail[ZSTD_STEP:]
+        return self._inflater.decompress(step)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data + bytes(self._tail)
 
 
-def _lz4(fd: int) -> Iterator[bytes]:
+def _lz4() -> Any:
     import lz4.frame
 
-    inflater = lz4.frame.LZ4FrameDecompressor()
-    for chunk in _chunks(fd):
-        while chunk:
-            yield inflater.decompress(chunk)
-            chunk = inflater.unused_data or b"" if inflater.eof else b""
-            if chunk:
-                inflater = lz4.frame.LZ4FrameDecompressor()
+    return lz4.frame.LZ4FrameDecompressor()
+
+
+def _xz() -> Any:
+    try:
+        import lzma
+    except ImportError:
+        raise InspectError("compressed with xz, which this Python was built without; decompress it with `xz -d`") from None
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, MAX_UNPACKER)
+
+
+def _bzip2() -> Any:
+    try:
+        import bz2
+    except ImportError:
+        raise InspectError("compressed with bzip2, which this Python was built without; use `bunzip2`") from None
+    return bz2.BZ2Decompressor()
+
+
+_FORMATS: dict[bytes, tuple[str, Callable[[], Any]]] = {
+    b"\x1f\x8b": ("gzip", _Zlib),
+    b"\x28\xb5\x2f\xfd": ("zstd", _Zstd),
+    b"\x04\x22\x4d\x18": ("lz4", _lz4),
+    b"\xfd7zXZ\0": ("xz", _xz),
+    b"BZh": ("bzip2", _bzip2),
+}
+
+
+def _inflate(name: str, make: Callable[[], Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Frames (members, streams) follow one another; zeros may lie between and behind them."""
+    taken = out = 0
+    unpacker: Any = None
+    for chunk in chunks:
+        start, taken = taken, taken + len(chunk)
+        while True:
+            if unpacker is None:
+                chunk = chunk.lstrip(b"\0")
+                if not chunk:
+                    break
+                unpacker = make()
+            try:
+                piece = unpacker.decompress(chunk, PIECE)
+            except Exception as error:  # each library has an error of its own for damaged data
+                raise Unreadable(f"damaged compressed data ({name}) between bytes {start:,} and {taken:,}: {error}") from None
+            out += len(piece)
+            if out > FREE and out > taken * MAX_INFLATE_RATIO:
+                text = f"its {taken:,} compressed bytes inflate to more than {MAX_INFLATE_RATIO:,} times as many"
+                raise Unreadable(f"{text}, as no capture does; the rest is not read")
+            if piece:
+                yield piece
+            if unpacker.eof:
+                chunk, unpacker = unpacker.unused_data or b"", None
+            elif unpacker.needs_input:
+                break
+            else:
+                chunk = b""
+    if unpacker is not None:
+        raise Unreadable(f"the compressed data ({name}) is cut short, at byte {taken:,}")

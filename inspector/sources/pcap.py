@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 
 from inspector.core.errors import InspectError
 from inspector.core.packet import Interface
-from inspector.sources.source import MAX_CAPTURED, WINDOW, Batch, Damage, Source
+from inspector.sources.chain import Chains, Int64s
+from inspector.sources.source import MAX_CAPTURED, Batch, Source
+from inspector.sources.store import Store
 
-HEADER, RECORD = 24, 16
+HEADER, HEAD = 24, 16  # bytes of the file header, and of what all record headers have in common
 # magic → (byte order, nanoseconds a tick, bytes of a record header)
 MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000, 16),
@@ -28,8 +29,9 @@ class Pcap(Source):
 
     format = "pcap"
 
-    def __init__(self, fd: int, name: str) -> None:
-        super().__init__(fd, name)
+    def __init__(self, store: Store, name: str) -> None:
+        super().__init__(store, name)
+        store.wait(HEADER - 1)
         head = self.read(0, HEADER)
         if len(head) < HEADER:
             raise InspectError(f"{name}: cut short in the file header, at byte {len(head)} of {HEADER}")
@@ -37,47 +39,71 @@ class Pcap(Source):
         snap, link = struct.unpack(self._order + "II", head[16:24])
         # The upper bits hold the length of a frame check sequence.
         self.interfaces.append(Interface(link & 0x03FF_FFFF, snap, ticks_per_second=1_000_000_000 // self._tick))
+        self._at = HEADER
 
-    def batches(self) -> Iterator[Batch]:
-        at, count, size = HEADER, 0, self.size
-        lengths = struct.Struct(self._order + "8xI").unpack_from
-        step = self._record
-        while at < size:
-            window = self.read(at, WINDOW)
-            offsets: list[int] = []
-            pos, end = 0, len(window)
-            while pos + step <= end:
-                (captured,) = lengths(window, pos)
-                after = pos + step + captured
-                if after > end or captured > MAX_CAPTURED:
-                    break
-                offsets.append(pos)
+    def _length(self, window: bytes) -> int:
+        return 0  # a window always has room for a record
+
+    def _walk(self, window: bytes) -> tuple[Batch | None, int]:
+        chains = self._chains(window)
+        one = struct.Struct(self._order + "8xI").unpack_from
+        step, end = self._record, len(window)
+        runs: list[Int64s] = []
+        single: list[int] = []
+        pos = count = 0
+        while True:
+            run, after = chains.run(pos)
+            if after > pos:
+                runs += [np.array(single, np.int64), run]
+                single = []
                 pos = after
-            if offsets:
-                yield self._batch(window, np.array(offsets, np.int64), at)
-                count += len(offsets)
-                at += pos
-                if at < size:
-                    continue
-                return
-            self._damaged(window, at, count)
-            return
+            if pos + step > end:
+                break
+            (captured,) = one(window, pos)
+            after = pos + step + captured
+            if captured > MAX_CAPTURED:
+                count = len(single) + sum(map(len, runs))
+                text = f"packet {self._count + count + 1}, at byte {self._at + pos:,}, claims {captured:,} bytes"
+                self._damaged(self._at + pos, f"{text}: the file is damaged there", count)
+            if after > end or captured > MAX_CAPTURED:
+                break
+            single.append(pos)
+            pos = after
+        offsets = np.concatenate([*runs, np.array(single, np.int64)])
+        return (self._batch(window, offsets) if len(offsets) else None), pos
 
-    def _damaged(self, window: bytes, at: int, count: int) -> None:
-        head = window[: self._record]
-        captured = struct.unpack(self._order + "I", head[8:12])[0] if len(head) >= 12 else 0
-        if captured > MAX_CAPTURED:
-            text = f"packet {count + 1}, at byte {at:,}, claims {captured:,} bytes: the file is damaged there"
-        else:
-            text = f"cut short in the middle of packet {count + 1}, at byte {at + len(window):,}"
-        self.damage = Damage(at, count, f"{text}; the {count:,} packets before it are whole")
-
-    def _batch(self, window: bytes, offsets: np.ndarray[tuple[int], np.dtype[np.int64]], base: int) -> Batch:
+    def _chains(self, window: bytes) -> Chains:
+        record, last = self._record, len(window) - self._record
+        if last < 0:
+            return Chains(0, 0, lambda at: at, lambda at: at)
         view = np.frombuffer(window, np.uint8)
-        head = np.dtype([(name, self._order + "u4") for name in ("seconds", "ticks", "captured", "wire")])
-        # A header at every byte of the window: a view, of which only the real ones are copied.
-        heads = np.ndarray((len(window) - head.itemsize + 1,), head, window, 0, (1,))[offsets]
-        columns = {name: heads[name].astype(np.int64) for name in head.names or ()}
-        time = columns["seconds"] * 1_000_000_000 + columns["ticks"] * self._tick
+        # A number at every byte of the window: a view, of which only the wanted ones are copied.
+        numbers = np.ndarray((len(window) - 3,), self._order + "u4", window, 0, (1,))
+        high = 3 if self._order == "<" else 0  # the seconds' highest byte: the same for 194 days
+        epoch = view[high]
+        ticks = 1_000_000_000 // self._tick
+
+        def step(at: Int64s) -> Int64s:
+            captured = numbers[np.minimum(at, last) + 8]
+            after = at + (captured + np.int64(record))  # behind the window where not even the head lies in it
+            following: Int64s = np.where((captured <= MAX_CAPTURED) & (after <= len(window)), after, -1)
+            return following
+
+        def likely(at: Int64s) -> Int64s:
+            at = at[: np.searchsorted(at, last)]
+            at = at[view[at + high] == epoch]
+            captured = numbers[at + 8]
+            at = at[(numbers[at + 4] < ticks) & (captured <= MAX_CAPTURED) & (captured <= numbers[at + 12])]
+            following = step(at)
+            alike: Int64s = at[(following >= 0) & (view[np.minimum(following, last) + high] == epoch)]
+            return alike
+
+        return Chains(len(window), 0, step, likely)
+
+    def _batch(self, window: bytes, offsets: Int64s) -> Batch:
+        heads = np.ndarray((len(window) - HEAD + 1,), np.dtype((np.void, HEAD)), window, 0, (1,))[offsets]
+        seconds, ticks, captured, wire = heads.view(self._order + "u4").reshape(-1, 4).T.astype(np.int64)
+        time = seconds * 1_000_000_000 + ticks * self._tick
         zeros = np.zeros(len(offsets), np.int64)
-        return Batch(base + offsets + self._record, columns["captured"], columns["wire"], time, zeros, base, view)
+        view = np.frombuffer(window, np.uint8)
+        return Batch(self._at + offsets + self._record, captured, wire, time, zeros, self._at, view)

@@ -11,18 +11,21 @@ import numpy as np
 from inspector.core.errors import InspectError
 from inspector.core.packet import Interface
 from inspector.core.text import decode
-from inspector.sources.source import MAX_CAPTURED, WINDOW, Batch, Damage, Secrets, Source
+from inspector.sources.chain import Chains, Int64s
+from inspector.sources.source import MAX_BLOCK, MAX_CAPTURED, Batch, Secrets, Source
+from inspector.sources.store import Store
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 SECTION, INTERFACE, PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 10
 ORDER_MAGIC = 0x1A2B3C4D
-MAX_BLOCK = 64 * 1024 * 1024  # longest block that is read: a longer one is damage
 OPT_END, OPT_COMMENT = 0, 1
 IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_FILTER, IF_OS, IF_TSOFFSET = 2, 3, 9, 11, 12, 14
 ISB_RECEIVED, ISB_DROPPED, ISB_OS_DROPPED = 4, 5, 7
 NRB_IPV4, NRB_IPV6 = 1, 2
 # Bytes that each kind of block has at least, its two lengths with it.
 SHORTEST = {SECTION: 28, INTERFACE: 20, PACKET: 32, SIMPLE: 16, NAMES: 12, STATISTICS: 24, ENHANCED: 32, SECRETS: 20}
+MAX_OPTIONS = 1000  # of a block: real ones have a handful
+MAX_SECTIONS = 8  # of a window, in which packets are read many at a time; those of a file of sections one by one
 UNTIMED = (1 << 64) - 1  # the stamp of a packet in a simple block, which has none
 
 
@@ -31,125 +34,168 @@ class Pcapng(Source):
 
     format = "pcapng"
 
-    def __init__(self, fd: int, name: str) -> None:
-        super().__init__(fd, name)
+    def __init__(self, store: Store, name: str) -> None:
+        super().__init__(store, name)
         self._order = "<"
         self._first = 0  # the section's first interface in `interfaces`
-        self._count = 0
-        if len(self.read(0, 28)) < 28:
+        store.wait(SHORTEST[SECTION] - 1)
+        head = self.read(0, SHORTEST[SECTION])
+        if len(head) < SHORTEST[SECTION]:
             raise InspectError(f"{name}: cut short in the section header, at byte {self.size}")
+        self._order = self._order_of(head, 0)
 
-    def batches(self) -> Iterator[Batch]:
-        at, size = 0, self.size
-        rows: list[tuple[int, int, int, int, int]] = []
-        while at < size and self.damage is None:
-            window = self.read(at, WINDOW)
-            pos = self._walk(window, at, rows)
-            if pos == 0 and self.damage is None:  # a block longer than the window, or the file ends in it
-                need = self._block_length(window, at)
-                if need is not None and len(window) < need <= MAX_BLOCK and at + need <= size:
-                    window = self.read(at, need)
-                    pos = self._walk(window, at, rows)
-                if pos == 0 and self.damage is None:
-                    self._damaged(at, f"cut short in the middle of a block, at byte {size:,}")
-            if rows:
-                yield self._batch(rows, at, window)
-                rows = []
-            at += pos
-
-    def _block_length(self, window: bytes, at: int) -> int | None:
+    def _length(self, window: bytes) -> int:
         if len(window) < 12:
-            return None
+            return 0
         order = self._order_of(window, 0) if window[:4] == MAGIC else self._order
-        return int(struct.unpack_from(order + "I", window, 4)[0])
+        return int(struct.unpack_from(order + "I", window, 4)[0]) + 3 & ~3
 
     def _order_of(self, window: bytes, pos: int) -> str:
         return "<" if window[pos + 8 : pos + 12] == ORDER_MAGIC.to_bytes(4, "little") else ">"
 
-    def _damaged(self, at: int, text: str) -> None:
-        self.damage = Damage(at, self._count, f"{text}; the {self._count:,} packets before it are whole")
-
-    def _walk(self, window: bytes, base: int, rows: list[tuple[int, int, int, int, int]]) -> int:
-        """Read the whole blocks of a window; returns how far they go."""
-        pos, end = 0, len(window)
-        head = struct.Struct(self._order + "II").unpack_from
-        enhanced = struct.Struct(self._order + "IIIII").unpack_from
+    def _walk(self, window: bytes) -> tuple[Batch | None, int]:
+        rows = _Rows()
+        order, speculations, pos, end = self._order, 0, 0, len(window)
+        chains: Chains | None = None
         while pos + 12 <= end:
-            if window[pos : pos + 4] == MAGIC:
-                order = self._order_of(window, pos)
-                if order != self._order:
-                    self._order = order
-                    head, enhanced = struct.Struct(order + "II").unpack_from, struct.Struct(order + "IIIII").unpack_from
-            kind, length = head(window, pos)
-            if length < 12 or length > MAX_BLOCK:
-                self._damaged(base + pos, f"a block of {length:,} bytes at byte {base + pos:,} cannot be")
-                return pos
-            padded = (length + 3) & ~3
-            if pos + padded > end:
-                return pos
-            if length < SHORTEST.get(kind, 12):
-                self._damaged(base + pos, f"a block of type {kind} at byte {base + pos:,} is shorter than its contents")
-                return pos
-            if kind == ENHANCED:
-                interface, high, low, captured, wire = enhanced(window, pos + 8)
-                if captured > min(length - 32, MAX_CAPTURED) or self._first + interface >= len(self.interfaces):
-                    why = "is longer than its block" if captured > length - 32 else "names an interface that does not exist"
-                    if MAX_CAPTURED < captured <= length - 32:
-                        why = f"claims {captured:,} bytes"
-                    self._damaged(base + pos, f"packet {self._count + 1}, at byte {base + pos:,}, {why}")
-                    return pos
-                rows.append((pos + 28, captured, wire, high << 32 | low, self._first + interface))
-                self._count += 1
-                options = pos + 28 + (captured + 3 & ~3)
-                if options + 4 < pos + length - 4:
-                    self._comments(window, options, pos + length - 4)
-            else:
-                self._block(kind, window, pos, length, rows, base)
-                if self.damage is not None:
-                    return pos
-            pos += padded
-        return pos
+            if chains is None and window[pos : pos + 4] == struct.pack(self._order + "I", ENHANCED):
+                # After a section header everything is read anew; a file of nothing but sections, block by block.
+                speculations += 1
+                chains = self._chains(window, pos, speculations <= MAX_SECTIONS)
+            if chains is not None:
+                run, after = chains.run(pos)
+                if after > pos:
+                    self._enhanced(window, run, rows)
+                    pos = after
+                    continue
+            used = self._block(window, pos, rows)
+            if used == 0:
+                break
+            if self._order != order or window[pos : pos + 4] == MAGIC:
+                order, chains = self._order, None
+            pos += used
+        return (self._batch(rows, window) if rows.count else None), pos
 
-    def _comments(self, window: bytes, start: int, stop: int) -> None:
-        for code, value in self._options(window, start, stop):
-            if code == OPT_COMMENT:
-                self.comments.setdefault(self._count, []).append(decode(value))
+    def _chains(self, window: bytes, start: int, far: bool) -> Chains:
+        size = len(window) if far else 0
+        last = len(window) - SHORTEST[ENHANCED]
+        if last < start:
+            size = 0
+        numbers = np.ndarray((max(len(window) - 3, 0),), self._order + "u4", window, 0, (1,))
+        interfaces = len(self.interfaces) - self._first
+
+        def step(at: Int64s) -> Int64s:
+            head = np.minimum(at, last)
+            length, captured = numbers[head + 4], numbers[head + 20]
+            after = at + (length + np.int64(3) & ~3)
+            good = (numbers[head] == ENHANCED) & (length >= SHORTEST[ENHANCED]) & (length <= MAX_BLOCK)
+            good &= (captured <= length - np.int64(32)) & (captured <= MAX_CAPTURED) & (numbers[head + 8] < interfaces)
+            following: Int64s = np.where(good & (at <= last) & (after <= len(window)), after, -1)
+            return following
+
+        def likely(at: Int64s) -> Int64s:
+            at = at[: np.searchsorted(at, last)]
+            at = at[numbers[at] == ENHANCED]
+            following = step(at)
+            at, following = at[following >= 0], following[following >= 0]
+            # The length stands at a block's end once more.
+            alike: Int64s = at[numbers[following - 4] == numbers[at + 4]]
+            return alike
+
+        return Chains(size, start, step, likely)
+
+    def _enhanced(self, window: bytes, at: Int64s, rows: _Rows) -> None:
+        """The enhanced packet blocks at these places, which are whole and sound."""
+        numbers = np.ndarray((len(window) - 3,), self._order + "u4", window, 0, (1,))
+        pairs = np.ndarray((len(window) - 1,), self._order + "u2", window, 0, (1,))
+        length, interface, high, low, captured, wire = (numbers[at + place] for place in (4, 8, 12, 16, 20, 24))
+        stamps = high.astype(np.uint64) << np.uint64(32) | low
+        rows.add(at + 28, captured, wire, stamps, interface.astype(np.int64) + self._first)
+        # Few packets have options, and of these most have only flags: comments are looked for without a loop over all.
+        option, stop = at + 28 + (captured + np.int64(3) & ~3), at + length - 4
+        number = self._count + rows.count - len(at) + 1 + np.arange(len(at))
+        for _ in range(MAX_OPTIONS):
+            on = option + 4 <= stop
+            if not on.any():
+                break
+            option, stop, number = option[on], stop[on], number[on]
+            code, size = pairs[option], pairs[option + 2]
+            for row in np.flatnonzero(code == OPT_COMMENT).tolist():
+                value = window[int(option[row]) + 4 : int(option[row]) + 4 + int(size[row])]
+                if int(option[row]) + 4 + len(value) <= int(stop[row]):
+                    self.comments.setdefault(int(number[row]), []).append(decode(value))
+            option = np.where(code == OPT_END, stop, option + 4 + (size + np.int64(3) & ~3))
 
     def _options(self, window: bytes, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
-        while start + 4 <= stop:
+        for _ in range(MAX_OPTIONS):
+            if start + 4 > stop:
+                return
             code, length = struct.unpack_from(self._order + "HH", window, start)
             if code == OPT_END or start + 4 + length > stop:
                 return
             yield code, window[start + 4 : start + 4 + length]
             start += 4 + (length + 3 & ~3)
 
-    def _block(
-        self, kind: int, window: bytes, pos: int, length: int, rows: list[tuple[int, int, int, int, int]], base: int
-    ) -> None:
-        order, stop = self._order, pos + length - 4
+    def _block(self, window: bytes, pos: int, rows: _Rows) -> int:
+        """Read one block; the bytes that it fills, 0 where it is damaged or has not arrived."""
+        if window[pos : pos + 4] == MAGIC:
+            self._order = self._order_of(window, pos)
+        kind, length = struct.unpack_from(self._order + "II", window, pos)
+        where = f"at byte {self._at + pos:,}"
+        padded = length + 3 & ~3
+        if length < 12 or length > MAX_BLOCK:
+            self._bad(pos, rows, f"a block of {length:,} bytes {where} cannot be")
+        elif pos + padded > len(window):
+            return 0
+        elif length < SHORTEST.get(kind, 12):
+            self._bad(pos, rows, f"a block of type {kind} {where} is shorter than its contents")
+        elif kind in (ENHANCED, PACKET, SIMPLE):
+            self._packet(kind, window, pos, length, rows)
+        else:
+            self._other(kind, window, pos, pos + length - 4)
+        return padded if self.damage is None else 0
+
+    def _bad(self, pos: int, rows: _Rows, text: str) -> None:
+        self._damaged(self._at + pos, text, rows.count)
+
+    def _packet(self, kind: int, window: bytes, pos: int, length: int, rows: _Rows) -> None:
+        order = self._order
+        name = f"packet {self._count + rows.count + 1}, at byte {self._at + pos:,},"
+        if kind == SIMPLE:
+            (wire,) = struct.unpack_from(order + "I", window, pos + 8)
+            if self._first >= len(self.interfaces):
+                self._bad(pos, rows, f"{name} comes before any interface")
+                return
+            snap = self.interfaces[self._first].snap_length
+            captured = min(wire, snap or wire, length - 16)
+            if captured > MAX_CAPTURED:
+                self._bad(pos, rows, f"{name} claims {captured:,} bytes")
+                return
+            rows.one(pos + 12, captured, wire, UNTIMED, self._first)
+            return
+        if kind == PACKET:
+            interface, _, high, low, captured, wire = struct.unpack_from(order + "HHIIII", window, pos + 8)
+        else:
+            interface, high, low, captured, wire = struct.unpack_from(order + "IIIII", window, pos + 8)
+        if captured > length - 32:
+            self._bad(pos, rows, f"{name} is longer than its block")
+        elif captured > MAX_CAPTURED:
+            self._bad(pos, rows, f"{name} claims {captured:,} bytes")
+        elif self._first + interface >= len(self.interfaces):
+            self._bad(pos, rows, f"{name} names an interface that does not exist")
+        else:
+            rows.one(pos + 28, captured, wire, high << 32 | low, self._first + interface)
+            for code, value in self._options(window, pos + 28 + (captured + 3 & ~3), pos + length - 4):
+                if code == OPT_COMMENT:
+                    self.comments.setdefault(self._count + rows.count, []).append(decode(value))
+
+    def _other(self, kind: int, window: bytes, pos: int, stop: int) -> None:
+        order = self._order
         if kind == SECTION:
             self._first = len(self.interfaces)
             self.section_comments += [decode(v) for code, v in self._options(window, pos + 24, stop) if code == OPT_COMMENT]
         elif kind == INTERFACE:
             self._interface(window, pos, stop)
-        elif kind == SIMPLE:
-            (wire,) = struct.unpack_from(order + "I", window, pos + 8)
-            if self._first >= len(self.interfaces):
-                self._damaged(base + pos, f"packet {self._count + 1} comes before any interface")
-                return
-            snap = self.interfaces[self._first].snap_length
-            captured = min(wire, snap or wire, length - 16)
-            rows.append((pos + 12, captured, wire, UNTIMED, self._first))
-            self._count += 1
-        elif kind == PACKET:
-            interface, _, high, low, captured, wire = struct.unpack_from(order + "HHIIII", window, pos + 8)
-            if captured > min(length - 32, MAX_CAPTURED) or self._first + interface >= len(self.interfaces):
-                self._damaged(
-                    base + pos, f"packet {self._count + 1} is longer than its block, or names an interface that does not exist"
-                )
-                return
-            rows.append((pos + 28, captured, wire, high << 32 | low, self._first + interface))
-            self._count += 1
         elif kind == NAMES:
             self._names(window, pos + 8, stop)
         elif kind == STATISTICS:
@@ -193,11 +239,9 @@ class Pcapng(Source):
                 self.names[str(ip_address(value[:size]))] = decode(value[size:].split(b"\0")[0])
             start += 4 + (length + 3 & ~3)
 
-    def _batch(self, rows: list[tuple[int, int, int, int, int]], base: int, window: bytes) -> Batch:
-        columns = np.array(rows, np.uint64)
-        offset, captured, wire, interface = columns[:, [0, 1, 2, 4]].astype(np.int64).T
-        stamps = columns[:, 3]
-        time = np.zeros(len(rows), np.int64)
+    def _batch(self, rows: _Rows, window: bytes) -> Batch:
+        offset, captured, wire, stamps, interface = rows.columns()
+        time = np.zeros(rows.count, np.int64)
         for number in np.unique(interface):
             chosen = interface == number
             one = self.interfaces[number]
@@ -209,7 +253,39 @@ class Pcapng(Source):
             else:  # binary fractions, picoseconds, nonsense: exact, one by one
                 time[chosen] = [_clip(stamp * 1_000_000_000 // ticks + shift) for stamp in mine.tolist()]
         time[stamps == UNTIMED] = 0
-        return Batch(base + offset, captured, wire, time, interface, base, np.frombuffer(window, np.uint8))
+        view = np.frombuffer(window, np.uint8)
+        return Batch(self._at + offset, captured, wire, time, interface, self._at, view)
+
+
+class _Rows:
+    """The packets of a window as columns, some read one by one, most many at a time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._parts: list[tuple[np.ndarray, ...]] = []
+        self._single: list[tuple[int, ...]] = []
+
+    def one(self, *row: int) -> None:
+        """offset in the window, bytes captured, bytes on the wire, time stamp, interface"""
+        self._single.append(row)
+        self.count += 1
+
+    def add(self, *columns: np.ndarray) -> None:
+        """The same, as arrays."""
+        self._close()
+        self._parts.append(columns)
+        self.count += len(columns[0])
+
+    def _close(self) -> None:
+        if self._single:
+            self._parts.append(tuple(np.array(self._single, np.uint64).T))
+            self._single = []
+
+    def columns(self) -> tuple[Int64s, Int64s, Int64s, np.ndarray, Int64s]:
+        self._close()
+        offset, captured, wire, stamps, interface = map(np.concatenate, zip(*self._parts, strict=True))
+        offset, captured, wire, interface = (one.astype(np.int64) for one in (offset, captured, wire, interface))
+        return offset, captured, wire, stamps.astype(np.uint64), interface
 
 
 def _clip(time_ns: int) -> int:

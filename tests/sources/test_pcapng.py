@@ -170,9 +170,9 @@ def test_a_simple_packet_before_any_interface(tmp_path: Path) -> None:
 
 
 def test_a_file_of_several_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inspector.sources import pcapng
+    from inspector.sources import source as module
 
-    monkeypatch.setattr(pcapng, "WINDOW", 256)
+    monkeypatch.setattr(module, "WINDOW", 256)
     pieces = [enhanced("<", bytes([n]) * (n * 7 % 400)) for n in range(100)]
     source = opened(tmp_path / "a", section("<") + interface("<") + b"".join(pieces))
     assert [row[0] for row in packets(source)] == [bytes([n]) * (n * 7 % 400) for n in range(100)]
