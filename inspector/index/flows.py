@@ -5,8 +5,8 @@ Keys are exact (the whole endpoint pair): a hash of the endpoints could be made 
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 TCP, UDP = 6, 17
 SYN, ACK = 0x02, 0x10
 UNKNOWN, UNUSED = -1, -2  # window scales
+Int64s = npt.NDArray[np.int64]
 
 
 class Transport(NamedTuple):
@@ -38,8 +39,13 @@ class Transport(NamedTuple):
     quoted: bool = False
     scale: int | None = None
 
+    @property
+    def key(self) -> Key:
+        """The endpoints, the source first."""
+        return self.protocol, self.src, self.sport, self.dst, self.dport
 
-Key = tuple[int, bytes, int, bytes, int]
+
+Key = tuple[int, bytes, int, bytes, int]  # protocol, source address and port, destination address and port
 
 
 class FlowTable:
@@ -49,15 +55,14 @@ class FlowTable:
         self._by_key: dict[Key, list[int]] = {}  # endpoints in order → flows on that pair, the latest last
         self._keys: list[Key] = []  # as first seen: source first
         self._streams = {TCP: 0, UDP: 0}
-        self._stream = array("q")
-        self._first = array("q")
+        self._stream: list[int] = []
+        self._first: list[int] = []
         self._bases: list[list[int]] = []
         self._seen: list[list[bool]] = []
         self._shifts: list[list[int]] = []
-        self._packets = array("q")
-        self._bytes = array("q")
-        self._first_ns = array("q")
-        self._last_ns = array("q")
+        self._counted = 0  # flows in the figures, which have room for more
+        self._packets, self._octets = np.zeros((64, 2), np.int64), np.zeros((64, 2), np.int64)
+        self._times = np.zeros((64, 2), np.int64)  # of the first and the last packet
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -72,22 +77,24 @@ class FlowTable:
         return self._keys[flow][4]
 
     @property
-    def stream(self) -> array[int]:
+    def stream(self) -> Sequence[int]:
         """tshark's number of the flow among those of its protocol."""
         return self._stream
 
     @property
-    def first(self) -> array[int]:
+    def first(self) -> Sequence[int]:
         """The number of the first packet."""
         return self._first
 
     @property
-    def first_ns(self) -> array[int]:
-        return self._first_ns
+    def first_ns(self) -> Int64s:
+        """The time of each flow's earliest packet, in nanoseconds since 1970."""
+        return self._times[: self._counted, 0]
 
     @property
-    def last_ns(self) -> array[int]:
-        return self._last_ns
+    def last_ns(self) -> Int64s:
+        """The time of each flow's latest packet."""
+        return self._times[: self._counted, 1]
 
     @property
     def base_seq(self) -> list[list[int]]:
@@ -100,83 +107,90 @@ class FlowTable:
         return self._shifts
 
     @property
-    def packets(self) -> npt.NDArray[np.int64]:
-        return np.array(self._packets, np.int64).reshape(-1, 2)
+    def packets(self) -> Int64s:
+        """Packets by flow and direction."""
+        return self._packets[: self._counted]
 
     @property
-    def octets(self) -> npt.NDArray[np.int64]:
-        return np.array(self._bytes, np.int64).reshape(-1, 2)
+    def octets(self) -> Int64s:
+        """Bytes on the wire by flow and direction."""
+        return self._octets[: self._counted]
 
     def addresses(self, flow: int) -> tuple[bytes, bytes]:
         """The addresses of direction 0's sender and receiver."""
         key = self._keys[flow]
         return key[1], key[3]
 
-    def enter(self, found: Transport, packet: int) -> tuple[int, int]:
-        """The flow and direction of a packet's transport, in packet order; makes the flow where it is new."""
-        flow, direction = self._lookup(found, packet)
-        if found.protocol == TCP:
-            self._numbers(flow, direction, found)
+    def enter(self, key: Key, packet: int, seq: int = 0, ack: int = 0, flags: int = 0) -> tuple[int, int]:
+        """The flow and direction of a packet's transport, in packet order; makes the flow where it is new.
+
+        key: its endpoints, the source first."""
+        flow, direction = self._lookup(key, packet, seq, flags)
+        if key[0] == TCP:
+            self._numbers(flow, direction, seq, ack, flags)
         return flow, direction
 
-    def count(self, flows: npt.NDArray[np.int32], directions: npt.NDArray[np.uint8], sizes: npt.NDArray[np.int64],
-              times: npt.NDArray[np.int64]) -> None:  # fmt: skip
+    def count(self, flows: npt.NDArray[np.int32], directions: npt.NDArray[np.uint8], sizes: Int64s, times: Int64s) -> None:
         """Add a batch of packets to the figures of their flows."""
-        chosen = flows >= 0
-        if not chosen.any():
-            return
-        slots = flows[chosen].astype(np.int64) * 2 + directions[chosen]
-        total = 2 * len(self._keys)
-        packets = np.bincount(slots, minlength=total)
-        octets = np.bincount(slots, weights=sizes[chosen], minlength=total).astype(np.int64)
-        np.frombuffer(self._packets, np.int64)[:] += packets
-        np.frombuffer(self._bytes, np.int64)[:] += octets
-        first, last = np.frombuffer(self._first_ns, np.int64), np.frombuffer(self._last_ns, np.int64)
-        np.minimum.at(first, flows[chosen], times[chosen])
-        np.maximum.at(last, flows[chosen], times[chosen])
+        total = len(self._keys)
+        if total > len(self._packets):  # arrays of twice the size: a reader keeps those that it has
+            room = np.zeros((total * 2, 2), np.int64)
+            self._packets, self._octets, self._times = (
+                np.concatenate([kept[: self._counted], room]) for kept in (self._packets, self._octets, self._times)
+            )
+        self._times[self._counted : total] = ((1 << 63) - 1, -(1 << 63))
+        if not (flows >= 0).all():
+            chosen = flows >= 0
+            flows, directions, sizes, times = flows[chosen], directions[chosen], sizes[chosen], times[chosen]
+        if len(flows):
+            low = int(flows.min())
+            slots = (flows - low).astype(np.int64) * 2 + directions
+            packets = np.bincount(slots)
+            octets = np.bincount(slots, weights=sizes).astype(np.int64)
+            end = 2 * low + len(packets)
+            self._packets.reshape(-1)[2 * low : end] += packets
+            self._octets.reshape(-1)[2 * low : end] += octets
+            np.minimum.at(self._times[:, 0], flows, times)
+            np.maximum.at(self._times[:, 1], flows, times)
+        self._counted = total
 
     def find(self, found: Transport, packet: int) -> tuple[int, int] | None:
         """The flow and direction of a transport of a packet that has been entered."""
-        at = (found.protocol, found.src, found.sport, found.dst, found.dport)
+        at = found.key
         flows = self._by_key.get(_ordered(at))
         if flows is None:
             return None
         place = bisect_right(flows, packet, key=self._first.__getitem__) - 1
         return None if place < 0 else (flows[place], 0 if self._keys[flows[place]] == at else 1)
 
-    def _lookup(self, found: Transport, packet: int) -> tuple[int, int]:
-        at = (found.protocol, found.src, found.sport, found.dst, found.dport)
-        flows = self._by_key.setdefault(_ordered(at), [])
+    def _lookup(self, key: Key, packet: int, seq: int, flags: int) -> tuple[int, int]:
+        flows = self._by_key.setdefault(_ordered(key), [])
         if flows:
             flow = flows[-1]
-            direction = 0 if self._keys[flow] == at else 1
-            opening = found.protocol == TCP and found.flags & (SYN | ACK) == SYN
-            if not (opening and self._seen[flow][direction] and found.seq != self._bases[flow][direction]):
+            direction = 0 if self._keys[flow] == key else 1
+            opening = flags & (SYN | ACK) == SYN and key[0] == TCP
+            if not (opening and self._seen[flow][direction] and seq != self._bases[flow][direction]):
                 return flow, direction
         flow = len(self._keys)
         flows.append(flow)
-        self._keys.append(at)
-        number = self._streams.get(found.protocol, 0)
-        self._streams[found.protocol] = number + 1
+        self._keys.append(key)
+        number = self._streams.get(key[0], 0)
+        self._streams[key[0]] = number + 1
         self._stream.append(number)
         self._first.append(packet)
         self._bases.append([0, 0])
         self._seen.append([False, False])
         self._shifts.append([UNKNOWN, UNKNOWN])
-        self._packets.extend((0, 0))
-        self._bytes.extend((0, 0))
-        self._first_ns.append((1 << 63) - 1)
-        self._last_ns.append(-(1 << 63))
         return flow, 0
 
-    def _numbers(self, flow: int, direction: int, found: Transport) -> None:
+    def _numbers(self, flow: int, direction: int, seq: int, ack: int, flags: int) -> None:
         """The base of the relative numbers: the SYN's own, or one before the first that was seen (as Wireshark counts)."""
         bases, seen = self._bases[flow], self._seen[flow]
-        if not seen[direction] or found.flags & (SYN | ACK) == SYN | ACK:
-            bases[direction] = found.seq if found.flags & SYN else (found.seq - 1) & 0xFFFFFFFF
+        if not seen[direction] or flags & (SYN | ACK) == SYN | ACK:
+            bases[direction] = seq if flags & SYN else (seq - 1) & 0xFFFFFFFF
             seen[direction] = True
-        if not seen[1 - direction] and found.flags & ACK:
-            bases[1 - direction] = (found.ack - 1) & 0xFFFFFFFF
+        if not seen[1 - direction] and flags & ACK:
+            bases[1 - direction] = (ack - 1) & 0xFFFFFFFF
             seen[1 - direction] = True
 
     def offer_shift(self, flow: int, direction: int, shift: int | None, answer: bool) -> None:
@@ -190,10 +204,6 @@ class FlowTable:
                 shifts[:] = [UNUSED, UNUSED]
         else:
             shifts[direction] = UNUSED if answer and shifts[1 - direction] == UNUSED else shift
-
-    def settled(self, flow: int) -> bool:
-        """Both directions' bases are known: later packets cannot change them."""
-        return all(self._seen[flow])
 
 
 def _ordered(key: Key) -> Key:
