@@ -13,6 +13,8 @@ def main() -> None:
 
         print(f"osi-inspect {__version__}")
         return
+    # numpy's algebra library starts a thread and takes memory for every core; nothing here multiplies matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from inspector.core.errors import InspectError
 
     try:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from inspector.core.stream import Pdu
 from inspector.core.text import printable
 from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
+from inspector.dissection.registry import Registry
 from inspector.index import Index, Transport
 from inspector.secrets.keylog import KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
@@ -145,12 +147,10 @@ class Session:
         self.source = source
         self.title = title
         self.keyring = Keyring(KeyLog(_keylog(keylog), self._secrets_blocks), self._learn)
-        try:
-            self.registry = make_registry(decode_as)
-        except KeyError as unknown:
-            raise InspectError(f"-d: no protocol is called {unknown}; `osi-inspect fields --help` names them") from None
+        self._decode_as = decode_as
+        if decode_as:
+            _ = self.registry  # a rule that is wrong is told at once
         self._fragments = Fragments()
-        self.engine = Engine(self.registry, self._fragments.offer)
         self.index = Index(source, self._transports)
         self.complete = False
         self.progress = 0.0
@@ -161,6 +161,19 @@ class Session:
         self._pending: deque[int] | None = None  # packets that can teach and have not been asked
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
         self._lock = threading.RLock()
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The protocols; they are imported when the first packet is dissected, which a list of flows may never need."""
+        try:
+            return make_registry(self._decode_as)
+        except KeyError as unknown:
+            raise InspectError(f"-d: no protocol is called {unknown}; `osi-inspect fields --help` names them") from None
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What dissects the packets."""
+        return Engine(self.registry, self._fragments.offer)
 
     # --- the capture
 

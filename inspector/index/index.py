@@ -123,9 +123,9 @@ class Index:
         irregular packets, and the telling ones of the others. The rest belongs where its endpoints' last one does."""
         first = self._columns.count + 1
         lanes = [Lane(part) for part in found]
-        events = [(row, None, 0) for row in odd.tolist()]
-        for lane in lanes:
-            events += [(row, lane, at) for at, row in lane.telling()]
+        events: list[tuple[int, Lane | None, int]] = [(row, None, 0) for row in odd.tolist()]
+        for one in lanes:
+            events += [(row, one, at) for at, row in one.telling()]
         if len(lanes) > 1 or len(odd):
             events.sort(key=itemgetter(0))
         enter, shift = self.flows.enter, self.flows.offer_shift
@@ -138,8 +138,8 @@ class Index:
             if flags & SYN:
                 shift(flow, direction, window_scale(lane.options(at, batch)), bool(flags & ACK))
             lane.belongs(at, pair, flow, direction)
-        for lane in lanes:
-            rows["flow"][lane.found.rows], rows["direction"][lane.found.rows] = lane.spread()
+        for one in lanes:
+            rows["flow"][one.found.rows], rows["direction"][one.found.rows] = one.spread()
 
     def _irregular(self, batch: Batch, row: int, number: int, rows: dict[str, Column]) -> None:
         start = int(batch.offset[row]) - batch.base
