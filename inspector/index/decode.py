@@ -139,11 +139,10 @@ def _internet(kind: int, view: Bytes, at: Ints, captured: Ints, wire: Ints, netw
 def _link(view: Bytes, start: Ints, links: Ints) -> tuple[Ints, Ints]:
     """Where the network header begins in each packet, and its EtherType (0 for none)."""
     pairs = np.ndarray((len(view) - 1,), ">u2", view, 0, (1,))
-    kinds = np.unique(links).tolist()
-    if len(kinds) == 1:
-        return _network(kinds[0], start, lambda at: view[at], lambda at: pairs[at])
+    if (links == links[0]).all():
+        return _network(int(links[0]), start, lambda at: view[at], lambda at: pairs[at])
     network, kind = np.zeros(len(start), np.int64), np.zeros(len(start), np.int64)
-    for link in kinds:
+    for link in np.unique(links).tolist():
         chosen = links == link
         network[chosen], kind[chosen] = _network(link, start[chosen], lambda at: view[at], lambda at: pairs[at])
     return network, kind

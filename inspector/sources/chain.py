@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 Int64s = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 NONE: Int64s = np.zeros(0, np.int64)
 
-SEGMENT = 64 * 1024  # bytes of the window that one chain walks
+SEGMENT = 32 * 1024  # bytes of the window that one chain walks
 SEARCH = 2048  # bytes in which a segment's first record is looked for: longer than an Ethernet frame
 FEW = 4  # segments below which nothing is gained
 
@@ -26,39 +25,39 @@ FEW = 4  # segments below which nothing is gained
 class Chains:
     """The chains of a window, walked from `start`, and from a guess in each segment of the window.
 
+    room: the places at which a record's head lies whole in the window are those below it.
     step: where the records behind those at some places begin; -1 for a record that must be looked at by itself (another
     kind, damaged, not whole). likely: of ascending places, those that look like a record's head.
     """
 
-    def __init__(self, size: int, start: int, step: Callable[[Int64s], Int64s], likely: Callable[[Int64s], Int64s]) -> None:
+    def __init__(self, room: int, start: int, step: Callable[[Int64s], Int64s], likely: Callable[[Int64s], Int64s]) -> None:
         self._starts: list[int] = []
         self._found = self._ends = self._counts = NONE
-        segments = (size - start) // SEGMENT
+        segments = (room - start) // SEGMENT
         if segments < FEW:
             return
         starts = _guesses(start, segments, likely)
         self._starts = starts.tolist()
-        limits = np.append(starts[1:], size)
-        places = starts.copy()
+        self._ends = np.zeros(len(starts), np.int64)
+        at, limits = starts, np.append(starts[1:], room).astype(np.uint64)
         walking = np.arange(len(starts), dtype=np.uint16)
-        visited: list[Int64s] = [NONE]
-        walkers = [walking[:0]]
-        while len(walking):
-            at = places[walking]
+        visited: list[Int64s] = []
+        walkers: list[npt.NDArray[np.uint16]] = []
+        while len(at):
             following = step(at)
-            on = following >= 0
-            if not on.all():
-                walking, at, following = walking[on], at[on], following[on]
-            visited.append(at)
-            walkers.append(walking)
-            places[walking] = following
-            on = following < limits[walking]
-            if not on.all():
-                walking = walking[on]
+            on = following.view(np.uint64) < limits  # -1 is beyond every limit
+            if on.all():
+                visited.append(at)
+                walkers.append(walking)
+                at = following
+                continue
+            visited.append(at[following >= 0])
+            walkers.append(walking[following >= 0])
+            self._ends[walking[~on]] = np.where(following >= 0, following, at)[~on]
+            at, limits, walking = following[on], limits[on], walking[on]
         # A chain stays in front of the next one's start: one after the other they are in the order of the file.
         self._found = np.concatenate(visited)[np.argsort(np.concatenate(walkers), kind="stable")]
-        self._ends = places
-        self._counts = np.searchsorted(self._found, np.append(starts, size))
+        self._counts = np.searchsorted(self._found, np.append(starts, room))
 
     def run(self, at: int) -> tuple[Int64s, int]:
         """The records from `at` on, as far as chains that arrive at one another go, and the place behind them.
@@ -75,6 +74,6 @@ class Chains:
 def _guesses(start: int, segments: int, likely: Callable[[Int64s], Int64s]) -> Int64s:
     """`start`, and the first likely place of each further segment."""
     boundaries = start + np.arange(1, segments, dtype=np.int64) * SEGMENT
-    places = likely((boundaries[:, None] + np.arange(SEARCH)).ravel())
-    _, first = np.unique((places - start) // SEGMENT, return_index=True)
-    return np.concatenate([np.array([start], np.int64), places[first]])
+    places = likely((boundaries[:, None] + np.arange(SEARCH)).ravel())  # the last boundary is a segment before the end
+    segment = (places - start) // SEGMENT
+    return np.concatenate([np.array([start], np.int64), places[np.flatnonzero(np.diff(segment, prepend=-1))]])

@@ -73,32 +73,29 @@ class Pcap(Source):
         return (self._batch(window, offsets) if len(offsets) else None), pos
 
     def _chains(self, window: bytes) -> Chains:
-        record, last = self._record, len(window) - self._record
-        if last < 0:
-            return Chains(0, 0, lambda at: at, lambda at: at)
-        view = np.frombuffer(window, np.uint8)
+        record, size = self._record, len(window)
+        room = max(size - record + 1, 0)
         # A number at every byte of the window: a view, of which only the wanted ones are copied.
-        numbers = np.ndarray((len(window) - 3,), self._order + "u4", window, 0, (1,))
+        numbers = np.ndarray((max(size - 3, 0),), self._order + "u4", window, 0, (1,))
+        view = np.frombuffer(window, np.uint8)
         high = 3 if self._order == "<" else 0  # the seconds' highest byte: the same for 194 days
-        epoch = view[high]
         ticks = 1_000_000_000 // self._tick
 
         def step(at: Int64s) -> Int64s:
-            captured = numbers[np.minimum(at, last) + 8]
-            after = at + (captured + np.int64(record))  # behind the window where not even the head lies in it
-            following: Int64s = np.where((captured <= MAX_CAPTURED) & (after <= len(window)), after, -1)
+            captured = numbers[at + 8]
+            after = at + (captured + np.int64(record))
+            following: Int64s = np.where((captured <= MAX_CAPTURED) & (after <= size), after, -1)
             return following
 
         def likely(at: Int64s) -> Int64s:
-            at = at[: np.searchsorted(at, last)]
-            at = at[view[at + high] == epoch]
+            at = at[view[at + high] == view[high]]
             captured = numbers[at + 8]
             at = at[(numbers[at + 4] < ticks) & (captured <= MAX_CAPTURED) & (captured <= numbers[at + 12])]
             following = step(at)
-            alike: Int64s = at[(following >= 0) & (view[np.minimum(following, last) + high] == epoch)]
+            alike: Int64s = at[(following >= 0) & (view[np.minimum(following + high, size - 1)] == view[high])]
             return alike
 
-        return Chains(len(window), 0, step, likely)
+        return Chains(room, 0, step, likely)
 
     def _batch(self, window: bytes, offsets: Int64s) -> Batch:
         heads = np.ndarray((len(window) - HEAD + 1,), np.dtype((np.void, HEAD)), window, 0, (1,))[offsets]

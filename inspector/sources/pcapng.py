@@ -37,6 +37,7 @@ class Pcapng(Source):
     def __init__(self, store: Store, name: str) -> None:
         super().__init__(store, name)
         self._order = "<"
+        self._scales: list[tuple[int, int, int]] = []
         self._first = 0  # the section's first interface in `interfaces`
         store.wait(SHORTEST[SECTION] - 1)
         head = self.read(0, SHORTEST[SECTION])
@@ -77,24 +78,21 @@ class Pcapng(Source):
         return (self._batch(rows, window) if rows.count else None), pos
 
     def _chains(self, window: bytes, start: int, far: bool) -> Chains:
-        size = len(window) if far else 0
-        last = len(window) - SHORTEST[ENHANCED]
-        if last < start:
-            size = 0
-        numbers = np.ndarray((max(len(window) - 3, 0),), self._order + "u4", window, 0, (1,))
+        size = len(window)
+        room = size - SHORTEST[ENHANCED] + 1 if far else 0
+        # A number at every byte of the window: a view, of which only the wanted ones are copied.
+        numbers = np.ndarray((max(size - 3, 0),), self._order + "u4", window, 0, (1,))
         interfaces = len(self.interfaces) - self._first
 
         def step(at: Int64s) -> Int64s:
-            head = np.minimum(at, last)
-            length, captured = numbers[head + 4], numbers[head + 20]
+            length, captured = numbers[at + 4], numbers[at + 20]
             after = at + (length + np.int64(3) & ~3)
-            good = (numbers[head] == ENHANCED) & (length >= SHORTEST[ENHANCED]) & (length <= MAX_BLOCK)
-            good &= (captured <= length - np.int64(32)) & (captured <= MAX_CAPTURED) & (numbers[head + 8] < interfaces)
-            following: Int64s = np.where(good & (at <= last) & (after <= len(window)), after, -1)
+            good = (numbers[at] == ENHANCED) & (length - np.int64(32) >= captured) & (captured <= MAX_CAPTURED)
+            good &= (length <= MAX_BLOCK) & (numbers[at + 8] < interfaces) & (after <= size)
+            following: Int64s = np.where(good, after, -1)
             return following
 
         def likely(at: Int64s) -> Int64s:
-            at = at[: np.searchsorted(at, last)]
             at = at[numbers[at] == ENHANCED]
             following = step(at)
             at, following = at[following >= 0], following[following >= 0]
@@ -102,7 +100,7 @@ class Pcapng(Source):
             alike: Int64s = at[numbers[following - 4] == numbers[at + 4]]
             return alike
 
-        return Chains(size, start, step, likely)
+        return Chains(room, start, step, likely)
 
     def _enhanced(self, window: bytes, at: Int64s, rows: _Rows) -> None:
         """The enhanced packet blocks at these places, which are whole and sound."""
@@ -210,6 +208,16 @@ class Pcapng(Source):
             type_, size = struct.unpack_from(order + "II", window, pos + 8)
             self.secrets.append(Secrets(type_, window[pos + 16 : min(pos + 16 + size, stop)]))
 
+    @property
+    def _clocks(self) -> Int64s:
+        """By interface: nanoseconds a tick, those at stamp 0, and the stamps below which this sum can be done."""
+        for one in self.interfaces[len(self._scales) :]:
+            factor, rest = divmod(1_000_000_000, one.ticks_per_second)
+            shift = one.offset_seconds * 1_000_000_000
+            fits = rest == 0 and abs(shift) < 1 << 62
+            self._scales.append((factor, shift, (1 << 62) // factor) if fits else (0, 0, 0))
+        return np.array(self._scales, np.int64).T
+
     def _interface(self, window: bytes, pos: int, stop: int) -> None:
         link, _, snap = struct.unpack_from(self._order + "HHI", window, pos + 8)
         texts: dict[int, str] = {}
@@ -241,17 +249,12 @@ class Pcapng(Source):
 
     def _batch(self, rows: _Rows, window: bytes) -> Batch:
         offset, captured, wire, stamps, interface = rows.columns()
-        time = np.zeros(rows.count, np.int64)
-        for number in np.unique(interface):
-            chosen = interface == number
-            one = self.interfaces[number]
-            ticks, shift = one.ticks_per_second, one.offset_seconds * 1_000_000_000
-            mine = stamps[chosen]
-            factor = 1_000_000_000 // ticks
-            if factor * ticks == 1_000_000_000 and (int(mine.max()) * factor + abs(shift)) < 1 << 63:
-                time[chosen] = mine.astype(np.int64) * factor + shift
-            else:  # binary fractions, picoseconds, nonsense: exact, one by one
-                time[chosen] = [_clip(stamp * 1_000_000_000 // ticks + shift) for stamp in mine.tolist()]
+        factor, shift, limit = self._clocks[:, interface]
+        simple = stamps < limit.astype(np.uint64)
+        time = stamps.astype(np.int64) * factor + shift
+        for row in np.flatnonzero(~simple).tolist():  # binary fractions, picoseconds, nonsense: exact, one by one
+            one = self.interfaces[int(interface[row])]
+            time[row] = _clip(int(stamps[row]) * 1_000_000_000 // one.ticks_per_second + one.offset_seconds * 1_000_000_000)
         time[stamps == UNTIMED] = 0
         view = np.frombuffer(window, np.uint8)
         return Batch(self._at + offset, captured, wire, time, interface, self._at, view)
