@@ -82,13 +82,13 @@ class Pcap(Source):
         ticks = 1_000_000_000 // self._tick
 
         def step(at: Int64s) -> Int64s:
-            captured = numbers[at + 8]
-            after = at + (captured + np.int64(record))
+            captured = numbers[at + 8].astype(np.int64)
+            after = at + captured + record
             following: Int64s = np.where((captured <= MAX_CAPTURED) & (after <= size), after, -1)
             return following
 
         def likely(at: Int64s) -> Int64s:
-            at = at[view[at + high] == view[high]]
+            at = at[view.take(at + high) == view[high]]
             captured = numbers[at + 8]
             at = at[(numbers[at + 4] < ticks) & (captured <= MAX_CAPTURED) & (captured <= numbers[at + 12])]
             following = step(at)

@@ -82,17 +82,19 @@ class Pcapng(Source):
         room = size - SHORTEST[ENHANCED] + 1 if far else 0
         # A number at every byte of the window: a view, of which only the wanted ones are copied.
         numbers = np.ndarray((max(size - 3, 0),), self._order + "u4", window, 0, (1,))
+        view, low = np.frombuffer(window, np.uint8), 0 if self._order == "<" else 3
         interfaces = len(self.interfaces) - self._first
 
         def step(at: Int64s) -> Int64s:
-            length, captured = numbers[at + 4], numbers[at + 20]
-            after = at + (length + np.int64(3) & ~3)
-            good = (numbers[at] == ENHANCED) & (length - np.int64(32) >= captured) & (captured <= MAX_CAPTURED)
+            length, captured = numbers[at + 4].astype(np.int64), numbers[at + 20]
+            after = at + (length + 3 & ~3)
+            good = (numbers[at] == ENHANCED) & (length - 32 >= captured) & (captured <= MAX_CAPTURED)
             good &= (length <= MAX_BLOCK) & (numbers[at + 8] < interfaces) & (after <= size)
             following: Int64s = np.where(good, after, -1)
             return following
 
         def likely(at: Int64s) -> Int64s:
+            at = at[view.take(at + low) == ENHANCED]  # most are left out by one byte
             at = at[numbers[at] == ENHANCED]
             following = step(at)
             at, following = at[following >= 0], following[following >= 0]
@@ -106,11 +108,12 @@ class Pcapng(Source):
         """The enhanced packet blocks at these places, which are whole and sound."""
         numbers = np.ndarray((len(window) - 3,), self._order + "u4", window, 0, (1,))
         pairs = np.ndarray((len(window) - 1,), self._order + "u2", window, 0, (1,))
-        length, interface, high, low, captured, wire = (numbers[at + place] for place in (4, 8, 12, 16, 20, 24))
-        stamps = high.astype(np.uint64) << np.uint64(32) | low
-        rows.add(at + 28, captured, wire, stamps, interface.astype(np.int64) + self._first)
+        columns = (numbers[at + place].astype(np.int64) for place in (4, 8, 12, 16, 20, 24))
+        length, interface, high, low, captured, wire = columns
+        stamps = high.view(np.uint64) << np.uint64(32) | low.view(np.uint64)
+        rows.add(at + 28, captured, wire, stamps, interface + self._first)
         # Few packets have options, and of these most have only flags: comments are looked for without a loop over all.
-        option, stop = at + 28 + (captured + np.int64(3) & ~3), at + length - 4
+        option, stop = at + 28 + (captured + 3 & ~3), at + length - 4
         number = self._count + rows.count - len(at) + 1 + np.arange(len(at))
         for _ in range(MAX_OPTIONS):
             on = option + 4 <= stop

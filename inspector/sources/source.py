@@ -14,7 +14,7 @@ from inspector.core.errors import InspectError
 from inspector.core.packet import Interface
 from inspector.sources.store import Followed, Spool, Store, first_bytes
 
-WINDOW = 8 * 1024 * 1024  # bytes read at a time
+WINDOW = 16 * 1024 * 1024  # bytes read at a time
 MAX_CAPTURED = 256 * 1024  # what Wireshark accepts as one packet; more means a damaged length
 MAX_BLOCK = 64 * 1024 * 1024  # longest record that is read: a longer one is damage
 MAX_SPOOL = 64 * 1024**3  # bytes of a pipe, or inflated ones, on disk
