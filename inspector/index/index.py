@@ -12,7 +12,7 @@ import numpy.typing as npt
 from inspector.core.packet import Interface, Packet
 from inspector.index.columns import TYPES, Column, Columns
 from inspector.index.decode import Decoded, decode
-from inspector.index.flows import FlowTable, Transport
+from inspector.index.flows import TCP, FlowTable, Transport
 from inspector.index.lane import Lane
 from inspector.sources import Batch, Source
 
