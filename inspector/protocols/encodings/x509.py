@@ -259,21 +259,25 @@ def _check_validity(c: Cursor, begins: int | None, ends: int | None) -> None:
 def _public_key(c: Cursor) -> str:
     with der.node(c, "x509af.subjectPublicKeyInfo_element", der.SEQUENCE) as group:
         word = algorithm(c, "x509af.algorithm_element")
-        with der.node(c, None, der.BIT_STRING):
-            start = c.pos
+        with der.node(c, None, der.BIT_STRING), c.group("x509af.subjectPublicKey", c.peek(c.remaining)) as key:
             if word == "rsaEncryption" and c.peek(1) == b"\0":
-                c.skip(1)
-                c.add("x509af.subjectPublicKey", c.slice(start, c.stop), start, c.stop)
-                with der.node(c, None, der.SEQUENCE):
-                    modulus = der.contents(c, "pkcs1.modulus", der.INTEGER)
-                    exponent = der.contents(c, "pkcs1.publicExponent", der.INTEGER)
-                    c.last.text = f"{int.from_bytes(exponent[:64], 'big')}"
-                word = f"RSA {len(modulus.lstrip(bytes(1))) * 8} bits"
-            else:
-                c.octets("x509af.subjectPublicKey", c.remaining)
+                try:
+                    word = key.text = _rsa_key(c)
+                except der.NotDer:
+                    c.issue("certificate", "not an RSA key in DER (RFC 8017, A.1.1)", Severity.WARNING, c.span(c.pos, c.stop))
+            c.skip(c.remaining)
         assert group is not None
         group.text = word
     return word
+
+
+def _rsa_key(c: Cursor) -> str:
+    c.skip(1)  # how many bits of the last octet are unused: none
+    with der.node(c, None, der.SEQUENCE):
+        modulus = der.contents(c, "pkcs1.modulus", der.INTEGER)
+        exponent = der.contents(c, "pkcs1.publicExponent", der.INTEGER)
+        c.last.text = f"{int.from_bytes(exponent[:64], 'big')}"
+    return f"RSA {len(modulus.lstrip(bytes(1))) * 8} bits"
 
 
 # --- extensions (RFC 5280, 4.2)

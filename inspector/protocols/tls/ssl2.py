@@ -84,16 +84,21 @@ class Ssl2(StreamParser):
     def __init__(self) -> None:
         self._newer: bool | None = None
         self._encrypted = [False, False]
+        self._begun: set[int] = set()
 
     def parse(self, reader: Reader, resync: bool) -> Steps[None]:
-        if resync:
+        if resync and reader.direction in self._begun:
             return  # records have no mark by which they could be found again
+        self._begun.add(reader.direction)
         if reader.direction == self.node.client:
             if not (yield from self._record(reader)):
                 return
             yield from self.wait(lambda: self._newer is not None)
         else:
-            self._newer = record.sniff((yield from reader.peek(6)) or b"\xff") is Sniff.YES
+            head = yield from reader.peek(6)
+            self._newer = bool(head) and record.sniff(head) is Sniff.YES
+            if not self._newer and not (head[:1] >= b"\x80" and head[2:3] in (b"\0", b"\4")):
+                return  # neither a ServerHello nor an error
         why = "the server answers with a record of SSL 3 or TLS"
         if self._newer and self.node.hand_over(reader, "protocol", "tls", why=why):
             return
