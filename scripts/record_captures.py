@@ -6,7 +6,7 @@
     sudo .venv/bin/python scripts/record_captures.py sse sse-cut  only these
 
 Linux only, as root: each capture is made in two network namespaces of its own, which are gone afterwards. On Debian:
-apt install iproute2 ethtool wireshark-common tshark curl nginx unbound bind9-dnsutils (nothing needs to run as a service).
+apt install iproute2 ethtool wireshark-common tshark curl nftables nginx unbound bind9-dnsutils (nothing runs as a service).
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ PROGRAMS = {  # program → Debian package
     "dumpcap": "wireshark-common",
     "tshark": "tshark",
     "curl": "curl",
+    "nft": "nftables",
     "nginx": "nginx",
     "unbound": "unbound",
     "dig": "bind9-dnsutils",
 }
 ATTEMPTS = 4  # real programs race: who closes first, whose packet comes first
-PACKAGES = ("cryptography", "starlette", "uvicorn", "websockets")  # the record extra
+PACKAGES = ("cryptography", "grpc_tools", "starlette", "uvicorn", "websockets")  # the record extra
 
 
 def missing() -> Iterable[str]:

@@ -18,9 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+
+from recording.certificates import Files
 
 PEERS = Path(__file__).resolve().parent / "peers"
 
@@ -109,25 +111,11 @@ class Lab:
 
     def _join(self) -> None:
         client, server = self._names["client"], self._names["server"]
-        command(
-            "ip",
-            "-n",
-            client,
-            "link",
-            "add",
-            "eth0",
-            "address",
-            MAC["client"],
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "eth0",
-            "netns",
-            server,
-            "address",
-            MAC["server"],
-        )
+        peer = ("name", "eth0", "netns", server, "address", MAC["server"])
+        command("ip", "-n", client, "link", "add", "eth0", "address", MAC["client"], "type", "veth", "peer", *peer)
+        self._configure()
+
+    def _configure(self) -> None:
         addresses = {"client": (CLIENT4, CLIENT6), "server": (WEB4, DNS4, WEB6)}
         for end, name in self._names.items():
             command("ip", "netns", "exec", name, "ethtool", "-K", "eth0", *(word for o in OFFLOADS for word in (o, "off")))
@@ -138,6 +126,24 @@ class Lab:
                 bits, more = ("64", ["nodad"]) if ":" in address else ("24", [])
                 command("ip", "-n", name, "address", "add", f"{address}/{bits}", "dev", "eth0", *more)
         time.sleep(MLD_SECONDS)
+
+    def lossy_switch(self, rule: str) -> None:
+        """Put a switch between the two ends that drops what the nftables `rule` matches: loss that neither end sees."""
+        switch = f"osi-switch-{os.getpid()}"
+        command("ip", "-n", self._names["client"], "link", "delete", "eth0")
+        command("ip", "netns", "add", switch)
+        self._stack.callback(command, "ip", "netns", "delete", switch)
+        command("ip", "netns", "exec", switch, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
+        command("ip", "-n", switch, "link", "add", "switch", "type", "bridge", "mcast_snooping", "0")
+        command("ip", "-n", switch, "link", "set", "switch", "up")
+        for end, name in self._names.items():
+            peer = ("name", end, "netns", switch)
+            command("ip", "-n", name, "link", "add", "eth0", "address", MAC[end], "type", "veth", "peer", *peer)
+            command("ip", "netns", "exec", switch, "ethtool", "-K", end, *(word for o in OFFLOADS for word in (o, "off")))
+            command("ip", "-n", switch, "link", "set", end, "master", "switch", "up")
+        chain = f"{{ type filter hook forward priority 0; {rule} drop; }}"
+        command("ip", "netns", "exec", switch, "nft", f"table bridge wire {{ chain losses {chain}; }}")
+        self._configure()
 
     def use_resolver(self, address: str) -> None:
         """Let the programs of the client end ask the resolver at `address`."""
@@ -210,41 +216,39 @@ class Lab:
         config = self.write("unbound.conf", "unbound.conf", listen=listen, dir=str(self.dir))
         self.serve("unbound", "-d", "-c", str(config), port=53, udp=True, end=end)
 
-    def nginx(self, end: str = "server", listen: Sequence[str] = (WEB4, f"[{WEB6}]"), tls: str = "") -> None:
-        """nginx with the small site of `peers/site`; `tls` holds the directives of an HTTPS server instead of a plain one."""
+    def nginx(
+        self,
+        end: str = "server",
+        listen: Sequence[str] = (WEB4, f"[{WEB6}]"),
+        tls: str = "",
+        more: str = "",
+        http2: bool = False,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """nginx with the small site of `peers/site` and `files` beside it.
+
+        tls: the directives of an HTTPS server instead of a plain one; more: further directives.
+        """
         site = self.dir / "site"
         shutil.copytree(PEERS / "site", site)
+        for name, data in (files or {}).items():
+            (site / name).write_bytes(data)
         for file in site.iterdir():  # Last-Modified and ETag come from this time; the same in every recording
             os.utime(file, (1767268800, 1767268800))  # 2026-01-01 12:00 UTC
-        port = "443 ssl" if tls else "80"
-        lines = "\n        ".join([*(f"listen {address}:{port};" for address in listen), tls])
+        port = f"443 ssl{' http2' if http2 else ''}" if tls else "80"
+        lines = "\n        ".join([*(f"listen {address}:{port};" for address in listen), tls, more])
         config = self.write("nginx.conf", "nginx.conf", dir=str(self.dir), server=lines)
         self.serve(
             "nginx", "-c", str(config), "-p", str(self.dir), "-e", str(self.dir / "error.log"), port=443 if tls else 80, end=end
         )
 
-    def app(self, module: str) -> Process:
-        """An ASGI application of `peers`, under uvicorn on port 80."""
-        return self.serve(
-            sys.executable,
-            "-m",
-            "uvicorn",
-            f"{module}:app",
-            "--app-dir",
-            str(PEERS),
-            "--host",
-            WEB4,
-            "--port",
-            "80",
-            "--http",
-            "h11",
-            "--loop",
-            "asyncio",
-            "--log-level",
-            "warning",
-            port=80,
-            PYTHONDONTWRITEBYTECODE="1",
-        )
+    def app(self, module: str, tls: Files | None = None) -> Process:
+        """An ASGI application of `peers`, under uvicorn on port 80, or on 443 with the certificate `tls`."""
+        port = 443 if tls else 80
+        options = ["--ssl-certfile", str(tls.chain), "--ssl-keyfile", str(tls.key)] if tls else []
+        options += ["--http", "h11", "--loop", "asyncio", "--log-level", "warning"]
+        uvicorn = (sys.executable, "-m", "uvicorn", f"{module}:app", "--app-dir", str(PEERS), "--host", WEB4)
+        return self.serve(*uvicorn, "--port", str(port), *options, port=port, PYTHONDONTWRITEBYTECODE="1")
 
     def write(self, name: str, template: str, **values: str) -> Path:
         """Fill a template of `peers` and write it into the lab's folder."""

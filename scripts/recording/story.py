@@ -43,3 +43,4 @@ class Story:
     facts: Mapping[str, int] = field(default_factory=dict)
     interface: str = VETH
     checksums: bool = True
+    losses: bool = False  # segments are lost and resent on purpose

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from recording.lab import RecordingError
 
+PORTS = ("-d", "tcp.port==50051,http2")  # gRPC's usual port, which tshark does not know
 CHECKSUMS = ("-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
 
 
 def ask(path: Path, *args: str) -> str:
-    done = subprocess.run(["tshark", "-n", "-r", str(path), *args], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    command = ["tshark", "-n", *PORTS, "-r", str(path), *args]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode:
         raise RecordingError(f"tshark {' '.join(args)}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout.decode()

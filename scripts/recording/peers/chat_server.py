@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import socket
+import ssl
 import sys
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
@@ -49,12 +50,16 @@ class Room:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
 
-async def main(host: str, port: int) -> None:
+async def main(host: str, port: int, chain: str = "", key: str = "") -> None:
     stop = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set_result, None)
-    async with serve(Room().member, host, port, subprotocols=["chat.example"]):
+    tls = None
+    if chain:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(chain, key)
+    async with serve(Room().member, host, port, subprotocols=["chat.example"], ssl=tls):
         await stop
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from recording.stories import dns, events, http, tcp, tls, websocket
+from recording.stories import dns, events, grpc, http, http2, tcp, tls, websocket
 from recording.story import Story
 
 STORIES: tuple[Story, ...] = (
     *http.STORIES,
     *tls.STORIES,
+    *http2.STORIES,
     *events.STORIES,
     *websocket.STORIES,
+    *grpc.STORIES,
     *dns.STORIES,
     *tcp.STORIES,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recording import certificates
 from recording.lab import Lab
 from recording.story import Look, Story
 
@@ -28,6 +29,17 @@ def cut(lab: Lab, path: Path) -> bytes:
         lab.app("events")
         lab.run(*CURL, "--header", "Last-Event-ID: 40", url)
     return b""
+
+
+def encrypted(lab: Lab, path: Path) -> bytes:
+    files = certificates.chain(lab.dir, "api.example.test", "ec")
+    lab.resolver()
+    lab.app("events", tls=files)
+    keys = lab.dir / "keys.txt"
+    with lab.capture(path):
+        url = "https://api.example.test/orders/events"
+        lab.run(*CURL, "--http1.1", "--cacert", str(files.root), url, SSLKEYLOGFILE=str(keys))
+    return keys.read_bytes()
 
 
 STORIES = (
@@ -120,5 +132,34 @@ STORIES = (
         requires={"http.response && tcp.stream == 1": 1, "tcp.stream == 1": None},
         expect=("sse-cut", "incomplete"),
         facts={"events": 5},
+    ),
+    Story(
+        name="sse-tls",
+        title="Server-sent events over TLS: five kinds of pieces",
+        teaches="""The same events as in the capture sse, now encrypted, with the keys in the file. An event becomes data of a
+            chunk, the chunk becomes the plaintext of a TLS record, the record becomes segments, and each segment a
+            frame; no two of these have to begin or end together. Three events share one record and one segment, one
+            event needs two of everything, and one is longer than a segment, so that its record can be verified only
+            when the second segment is here.""",
+        record=encrypted,
+        peers=("curl", "uvicorn", "starlette", "unbound"),
+        looks=(
+            Look("tls.handshake.type == 1", "The ClientHello; the response it leads to will not end by itself."),
+            Look(
+                "tls.handshake.type == 20 && tcp.dstport == 443",
+                "The client's Finished; from the next record on all is encrypted with the traffic keys.",
+            ),
+            Look(
+                "tcp.len == 1448 && tcp.srcport == 443 && tcp.seq > 2500",
+                "Event 7 begins here: a full segment, and nothing of its record can be verified before the next one has come.",
+                comment=True,
+            ),
+            Look(
+                "http.response",
+                "The last chunk, of length 0, encrypted like all else: only who has the keys knows that this is the end.",
+                comment=True,
+            ),
+        ),
+        requires={"http.response": 1, "tls.handshake.type == 20": 2},
     ),
 )

@@ -24,6 +24,27 @@ def reset(lab: Lab, path: Path) -> bytes:
     return b""
 
 
+def loss(lab: Lab, path: Path) -> bytes:
+    lab.lossy_switch("tcp sport 80 numgen random mod 100 < 4")
+    lab.resolver()
+    lab.nginx(files={"orders.csv": orders()})
+    with lab.capture(path):
+        lab.run("curl", "--silent", "--show-error", "--output", "got.csv", "http://static.example.test/orders.csv", "--ipv4")
+    return b""
+
+
+def orders() -> bytes:
+    return b"order,customer,state\n" + b"".join(b"A-%05d,customer %05d,packed and paid\n" % (n, n) for n in range(3600))
+
+
+def zero_window(lab: Lab, path: Path) -> bytes:
+    lab.resolver()
+    lab.nginx(files={"orders.csv": orders()[:60_000]})
+    with lab.capture(path):
+        lab.run(sys.executable, str(PEERS / "slow_reader.py"), "static.example.test", WEB4, "/orders.csv")
+    return b""
+
+
 STORIES = (
     Story(
         name="tcp-refused",
@@ -73,5 +94,69 @@ STORIES = (
         ),
         requires={"tcp.flags.reset == 1": 1, "tcp.flags.fin == 1": 0, "http.request": 1},
         expect=("reset-after-data", "incomplete"),
+    ),
+    Story(
+        name="tcp-loss",
+        title="A download over a path that loses segments",
+        teaches="""A switch between the two ends drops four of a hundred segments, and neither end is told. The receiver sees a
+            hole and repeats its acknowledgement for every segment behind it, with SACK blocks that say what it has;
+            after three of these the sender resends what is missing, without waiting for a time-out. Where nothing comes
+            behind the lost segment, only the time-out is left. The file arrives whole: all of this is invisible to
+            HTTP.""",
+        record=loss,
+        peers=("curl", "nginx", "unbound"),
+        looks=(
+            Look(
+                "tcp.analysis.lost_segment",
+                "The sequence numbers jump: a segment is missing. What comes behind it waits in the receiver.",
+                comment=True,
+            ),
+            Look(
+                "tcp.analysis.duplicate_ack_num == 3",
+                "The third duplicate acknowledgement: enough for the sender to believe in a loss and not in disorder.",
+                comment=True,
+            ),
+            Look("tcp.options.sack_le", "A SACK block: from {tcp.options.sack_le} on the receiver already has the bytes."),
+            Look(
+                "tcp.analysis.retransmission || tcp.analysis.out_of_order",
+                "What was missing comes again, and the acknowledgements jump ahead.",
+            ),
+        ),
+        requires={
+            "tcp.analysis.lost_segment": None,
+            "tcp.analysis.duplicate_ack_num == 3": None,
+            "tcp.analysis.fast_retransmission": None,
+            "http.response": 1,
+        },
+        expect=("lost-segment", "out-of-order", "retransmission", "fast-retransmission", "duplicate-ack"),
+        losses=True,
+        interface="one end of a veth pair into a switch that loses segments, offloads off",
+    ),
+    Story(
+        name="tcp-zero-window",
+        title="A reader that stops reading",
+        teaches="""The client asks for a file and then does not read for two seconds. Its receive buffer fills, the window it
+            offers shrinks to nothing, and the server must stop in the middle: it may only probe, ever more rarely,
+            whether there is room again. When the program reads on, a window update sets the transfer free. The network
+            was never the problem, and neither was the server.""",
+        record=zero_window,
+        peers=("Python", "nginx", "unbound"),
+        looks=(
+            Look("tcp.window_size_value < 3000 && tcp.flags.syn == 0", "The window is {tcp.window_size} bytes and shrinking."),
+            Look(
+                "tcp.analysis.zero_window",
+                "Window 0: the receiver has no room. The sender is not slow, it is not allowed to send.",
+                comment=True,
+            ),
+            Look(
+                "tcp.analysis.keep_alive",
+                "A window probe, lest a lost window update hang both for ever: Linux repeats an old sequence number, which "
+                "looks like a keep-alive.",
+            ),
+            Look("tcp.analysis.window_update", "Room again: {tcp.window_size} bytes. The program has read.", comment=True),
+        ),
+        requires={"tcp.analysis.zero_window": None, "tcp.analysis.window_update": None, "http.response": 1},
+        expect=("zero-window", "window-full", "retransmission"),
+        losses=True,
     ),
 )

@@ -42,6 +42,28 @@ def bad_certificate(lab: Lab, path: Path) -> bytes:
     return keys.read_bytes()
 
 
+def resumption(lab: Lab, path: Path) -> bytes:
+    files = certificates.chain(lab.dir, "www.example.test", "ec")
+    lab.resolver()
+    lab.nginx(tls=f"ssl_protocols TLSv1.3; {files.nginx}")
+    keys = lab.dir / "keys.txt"
+    url = "https://www.example.test/logo.svg"
+    with lab.capture(path):
+        more = ("--cacert", str(files.root), "--header", "Connection: close")
+        lab.run(*CURL, *more, url, url, SSLKEYLOGFILE=str(keys))
+    return keys.read_bytes()
+
+
+def hello_retry(lab: Lab, path: Path) -> bytes:
+    files = certificates.chain(lab.dir, "www.example.test", "ec")
+    lab.resolver()
+    lab.nginx(tls=f"ssl_protocols TLSv1.3; ssl_ecdh_curve secp384r1; {files.nginx}")
+    keys = lab.dir / "keys.txt"
+    with lab.capture(path):
+        lab.run(*CURL, "--cacert", str(files.root), "https://www.example.test/logo.svg", SSLKEYLOGFILE=str(keys))
+    return keys.read_bytes()
+
+
 STORIES = (
     Story(
         name="https-tls12",
@@ -173,5 +195,62 @@ STORIES = (
         ),
         requires={"tls.alert_message.desc == 48": 2, "http": 0},
         expect=("alert",),
+    ),
+    Story(
+        name="tls13-resumption",
+        title="TLS 1.3: the second connection resumes the first",
+        teaches="""After the first handshake the server sends session tickets: sealed notes to itself that the client must
+            keep. On the second connection the client shows one in pre_shared_key, and the server, which has remembered
+            nothing, opens it and agrees: no certificate, no signature, less than half of the bytes. The state lives
+            with the client. A fresh key share still goes both ways, so that the ticket's key alone reads nothing of
+            it.""",
+        record=resumption,
+        peers=("curl", "nginx", "unbound"),
+        looks=(
+            Look("tls.handshake.type == 11", "The whole certificate chain, because the client has no ticket yet."),
+            Look(
+                "tls.handshake.type == 4",
+                "NewSessionTicket, sent after the handshake: valid for {tls.handshake.session_ticket_lifetime_hint} seconds.",
+                comment=True,
+            ),
+            Look(
+                "tls.handshake.type == 1 && tcp.stream == 1",
+                "pre_shared_key, always the last extension: the ticket, and a binder that proves the client has its key.",
+                comment=True,
+            ),
+            Look(
+                "tls.handshake.type == 2 && tcp.stream == 1",
+                "The ServerHello picks the ticket: Certificate and CertificateVerify will not come.",
+            ),
+        ),
+        requires={
+            "tls.handshake.type == 11": 1,
+            "tls.handshake.type == 1": 2,
+            "http.response": 2,
+            "tls.handshake.extension.type == 41 && tls.handshake.type == 2": 1,
+        },
+    ),
+    Story(
+        name="tls13-hello-retry",
+        title="TLS 1.3: the server asks for another key share",
+        teaches="""In TLS 1.3 the client guesses which group the server will want, and sends a key share for it. Here the guess
+            is wrong: the server accepts only secp384r1, says so in a HelloRetryRequest, and the client begins again. It
+            costs one more round trip; a HelloRetryRequest is a ServerHello with one special value in place of its
+            random bytes.""",
+        record=hello_retry,
+        peers=("curl", "nginx", "unbound"),
+        looks=(
+            Look(
+                "tls.handshake.type == 1",
+                "The first ClientHello: many groups are supported, and a key share comes for one of them.",
+            ),
+            Look(
+                "tls.handshake.random[0:8] == cf:21:ad:74:e5:9a:61:11",
+                "HelloRetryRequest: this random value is the SHA-256 of that very name.",
+                comment=True,
+            ),
+            Look("tls.handshake.type == 1 && tcp.seq > 100", "The second ClientHello, with a key share for secp384r1."),
+        ),
+        requires={"tls.handshake.type == 1": 2, "tls.handshake.type == 2": 2, "http.response": 1},
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from recording import certificates
 from recording.lab import PEERS, WEB4, Lab
 from recording.story import Look, Story
 
@@ -15,6 +16,18 @@ def chat(lab: Lab, path: Path) -> bytes:
     with lab.capture(path):
         lab.run(sys.executable, str(PEERS / "chat_clients.py"), "ws://chat.example.test/room")
     return b""
+
+
+def encrypted(lab: Lab, path: Path) -> bytes:
+    files = certificates.chain(lab.dir, "chat.example.test", "ec")
+    lab.resolver()
+    lab.serve(sys.executable, str(PEERS / "chat_server.py"), WEB4, "443", str(files.chain), str(files.key), port=443)
+    keys = lab.dir / "keys.txt"
+    with lab.capture(path):
+        url = "wss://chat.example.test/room"
+        script = str(PEERS / "chat_visitor.py")
+        lab.run(sys.executable, script, url, SSL_CERT_FILE=str(files.root), SSLKEYLOGFILE=str(keys))
+    return keys.read_bytes()
 
 
 STORIES = (
@@ -91,5 +104,23 @@ STORIES = (
             ),
         ),
         requires={"http.response.code == 101": 3, "websocket.opcode == 8": 6, "websocket.fin == 0": 3},
+    ),
+    Story(
+        name="websocket-tls",
+        title="WebSocket over TLS: one visitor in the chat room",
+        teaches="""A wss:// connection: TCP handshake, TLS handshake, HTTP upgrade, and only then the first frame, three round
+            trips after the name was known. Inside the encryption nothing has changed: the client still masks its frames
+            although nobody on the way can read them, for the rule protects proxies and not secrets. TLS knows nothing
+            of messages, and WebSocket nothing of records.""",
+        record=encrypted,
+        peers=("websockets", "Python", "unbound"),
+        looks=(
+            Look("tls.handshake.type == 1", "The ClientHello; no ALPN, since the WebSocket upgrade needs HTTP/1.1 anyway."),
+            Look("http.request", "The upgrade request, encrypted: nobody on the path sees that this will be a WebSocket."),
+            Look("http.response.code == 101", "101, and the greeting of the room follows at once.", comment=True),
+            Look("websocket.mask == 1 && websocket.opcode == 1", "Masked and encrypted: two transformations, two reasons."),
+            Look("websocket.opcode == 8", "Close frame {websocket.payload.close.status_code}, then TLS says close_notify too."),
+        ),
+        requires={"http.response.code == 101": 1, "websocket.opcode == 8": 2},
     ),
 )
