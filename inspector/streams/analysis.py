@@ -37,6 +37,7 @@ class Mark(IntFlag):
     WINDOW_UPDATE = 2048
     KEEP_ALIVE = 4096
     KEEP_ALIVE_ACK = 8192
+    WINDOW_CLOSED = 16384  # not Wireshark's: the keep-alive is a probe of a closed window, as Linux sends them
 
 
 RESENT = Mark.RETRANSMISSION | Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION
@@ -293,7 +294,7 @@ def _acknowledgement_marks(s: Segment, own: _Side, peer: _Side) -> tuple[Mark, b
     if own.next and distance(s.sequence, own.next) > 0 and not s.flags & RST:
         marks |= Mark.LOST_SEGMENT
     if s.length <= 1 and _after(s.sequence, 1) == own.next and plain:
-        marks |= Mark.KEEP_ALIVE
+        marks |= Mark.KEEP_ALIVE if peer.window else Mark.KEEP_ALIVE | Mark.WINDOW_CLOSED
     if s.length and plain and peer.edge == _after(s.sequence, s.length):
         marks |= Mark.WINDOW_FULL
     if s.length or not plain or s.sequence != own.next:

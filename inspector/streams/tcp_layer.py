@@ -66,6 +66,9 @@ MEANINGS: dict[Mark, tuple[str, str, str]] = {
     Mark.KEEP_ALIVE: (
         "keep-alive", "it repeats the last sequence number: the other end must answer, if it is still there", "RFC 9293, 3.8.4"
     ),
+    Mark.WINDOW_CLOSED: (
+        "window probe", "it repeats the last number, to be told whether the closed window has opened", "RFC 9293, 3.8.6.1"
+    ),
     Mark.KEEP_ALIVE_ACK: ("answer to a keep-alive", "the other end is still there", "RFC 9293, 3.8.4"),
 }  # fmt: skip
 
@@ -126,7 +129,7 @@ def enrich(layer: Layer, fields: Mapping[str, FieldSpec], tcp: Tcp, packet: int,
 
 def _names(marks: Mark) -> list[str]:
     """Wireshark's names; a fast or spurious retransmission is also a retransmission."""
-    names = [mark.name.lower() for mark in Mark if mark & marks and mark.name]
+    names = [mark.name.lower() for mark in Mark if mark & marks and mark.name and mark is not Mark.WINDOW_CLOSED]
     return ["retransmission", *names] if marks & RESENT and not marks & Mark.RETRANSMISSION else names
 
 
@@ -136,8 +139,9 @@ def _words(layer: Layer, found: Finding) -> None:
     at = layer.find("tcp.window_size_value") if found.marks & WARNINGS == Mark.ZERO_WINDOW else layer.find("tcp.seq_raw")
     span = at.span if at is not None else layer.span
     labels = []
+    shown = found.marks & ~Mark.KEEP_ALIVE if found.marks & Mark.WINDOW_CLOSED else found.marks
     for mark, (label, meaning, reference) in MEANINGS.items():
-        if mark & found.marks:
+        if mark & shown:
             labels.append(label)
             why = meaning.format(**known)
             layer.notes.append(Note(span, label, f"{why[0].upper()}{why[1:]}.", f"{reference}; {GUIDE}"))

@@ -126,6 +126,13 @@ def test_keep_alive_and_its_answer() -> None:
     assert talk.say(1, 60_001, 1, 101).marks == Mark.KEEP_ALIVE_ACK
 
 
+def test_a_probe_that_looks_like_a_keep_alive_is_told_from_one() -> None:
+    talk = Talk().open()
+    talk.say(0, 30, 1, 1, 100)
+    talk.say(1, 40, 1, 101, window=0)
+    assert talk.say(0, 240, 100, 1).marks == Mark.KEEP_ALIVE | Mark.WINDOW_CLOSED
+
+
 def test_a_fin_takes_a_number_and_a_pure_acknowledgement_none() -> None:
     talk = Talk().open()
     assert talk.say(0, 30, 1, 1, flags=ACK | FIN).marks == Mark(0)
@@ -144,6 +151,7 @@ def test_sack_blocks_among_other_options() -> None:
     assert sack_blocks(block[:-2]) == ((10, 20),)  # the second block is cut
 
 
+# Not rto and rto_frame: Wireshark 4.0 counts from the oldest segment that waits, later versions and we from the one resent.
 FIELDS = [
     "frame.number",
     *(
@@ -152,7 +160,7 @@ FIELDS = [
             "retransmission", "fast_retransmission", "spurious_retransmission", "out_of_order", "lost_segment",
             "ack_lost_segment", "duplicate_ack", "duplicate_ack_num", "duplicate_ack_frame", "zero_window", "zero_window_probe",
             "zero_window_probe_ack", "window_full", "window_update", "keep_alive", "keep_alive_ack", "acks_frame", "ack_rtt",
-            "initial_rtt", "bytes_in_flight", "rto_frame", "rto",
+            "initial_rtt", "bytes_in_flight",
         )
     ),
 ]  # fmt: skip
