@@ -58,9 +58,8 @@ class EventStream(StreamParser):
                 return
             dispatched = b"data" in fields
             self._last_id = fields.get(b"id", self._last_id)
+            self._number += dispatched
             info = {"number": self._number, "dispatched": dispatched, "last_id": self._last_id}
-            if dispatched:
-                self._number += 1
             self.node.emit("event", reader, start, reader.pos, info)
 
     def _next_event(self, reader: Reader) -> Steps[bool]:
