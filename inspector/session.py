@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -256,6 +256,16 @@ class Session:
         """A packet's bytes as a buffer."""
         size = int(self.index.column("captured")[number - 1])
         return Frame(number, size, lambda: self.packet(number).data)
+
+    def save(self, path: str, numbers: Iterable[int]) -> int:
+        """Write packets to a new pcapng file, with what the capture says of them (comments, names, the keys in its secrets
+        blocks); returns how many. Raises InspectError where the file cannot be written."""
+        from inspector.export import pcapng
+
+        source = self.source
+        secrets = [(block.type, block.data) for block in source.secrets]
+        extras = pcapng.Extras(source.comments, secrets, self.names, source.section_comments)
+        return pcapng.write(path, self.interfaces, map(self.packet, numbers), extras)
 
     # --- dissection
 

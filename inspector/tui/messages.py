@@ -8,6 +8,7 @@ from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.stream import Pdu
 from inspector.dissection.engine import Dissection
+from inspector.tui.finding import Found
 
 
 class Loaded(Message):
@@ -53,6 +54,25 @@ class ByteSelected(Message):
         self.offset = offset
 
 
+class Copied(Message):
+    """A text for the clipboard; `what` says what it is."""
+
+    def __init__(self, text: str, what: str) -> None:
+        super().__init__()
+        self.text = text
+        self.what = what
+
+
+class Asked(Message):
+    """Something is to be typed; the answer goes to the screen under the name `kind`."""
+
+    def __init__(self, kind: str, label: str, value: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.label = label
+        self.value = value
+
+
 class GoTo(Message):
     """Show a packet in the Packets view."""
 
@@ -68,3 +88,11 @@ class ShowFlow(Message):
         super().__init__()
         self.flow = flow
         self.view = view
+
+
+class Matched(Message):
+    """What was looked for was found, or is nowhere further."""
+
+    def __init__(self, found: Found | None) -> None:
+        super().__init__()
+        self.found = found

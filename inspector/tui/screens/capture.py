@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from time import monotonic
 from typing import ClassVar
 
 import numpy as np
@@ -11,12 +14,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static
+from textual.worker import get_current_worker
 
 from inspector.core.errors import InspectError
 from inspector.core.text import printable
+from inspector.dissection.engine import Dissection
+from inspector.query.completion import Completion
 from inspector.session import Session
-from inspector.tui.messages import GoTo, Loaded, ShowFlow
+from inspector.tui.finding import Found, search, wanted
+from inspector.tui.messages import Asked, Copied, GoTo, Loaded, Matched, ShowFlow
+from inspector.tui.taking import save_body
 from inspector.tui.views.conversations import ConversationsView
+from inspector.tui.views.follow import FollowView
 from inspector.tui.views.ladder import LadderView
 from inspector.tui.views.packets import PacketsView
 from inspector.tui.views.stream import StreamView
@@ -27,15 +36,22 @@ from inspector.tui.widgets.tab_line import TabLine
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
 TINY = 20  # lines below which only the list is left
-VIEWS: dict[str, type[View]] = {view.key: view for view in (PacketsView, ConversationsView, LadderView, StreamView)}
+VIEWS: dict[str, type[View]] = {
+    "1": PacketsView, "2": ConversationsView, "3": LadderView, "4": StreamView, "f": FollowView,
+}  # by the key that leads there  # fmt: skip
 
 
 class CaptureScreen(Screen[None]):
     """One capture, and the views of it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *[Binding(str(at), f"view('{name}')", view.title, show=False) for at, (name, view) in enumerate(VIEWS.items(), 1)],
-        Binding("ctrl+g", "ask", "Go to"),
+        *[Binding(key, f"view('{key}')", view.title, show=False) for key, view in VIEWS.items()],
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("ctrl+f", "search", "Search"),
+        Binding("w", "save", "Save"),
+        Binding("n", "again(1)", "Next match", show=False),
+        Binding("N", "again(-1)", "Match before", show=False),
+        Binding("ctrl+g", "ask", "Go to", show=False),
         Binding("backslash", "zoom", "Zoom", key_display="\\"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "leave", "Back"),
@@ -48,10 +64,13 @@ class CaptureScreen(Screen[None]):
         self._start = start
         self._views: dict[str, View] = {}
         self._filter = ""
+        self._wanted = ""  # what was looked for last
+        self._busy = ""
+        self._overwrite = ""  # the file that may be written over: it was asked
 
     def compose(self) -> ComposeResult:
         yield Static(id="title", markup=False)
-        yield TabLine([(name, view.title) for name, view in VIEWS.items()], id="views")
+        yield TabLine([(key, view.key, view.title) for key, view in VIEWS.items()], id="views")
         self._views["packets"] = packets = PacketsView(self.session)
         with ContentSwitcher(initial=packets.id, id="view"):
             yield packets
@@ -114,6 +133,8 @@ class CaptureScreen(Screen[None]):
         text = f" osi-inspect · {printable(session.title)} · {session.count:,} packets · {flows:,} conversations{state}"
         if self._filter:
             text += f" · only {printable(self._filter)} (Esc: all)"
+        if self._busy:
+            text += f" · {self._busy} (Esc stops)"
         self.query_one("#title", Static).update(text)
 
     # --- views
@@ -132,18 +153,20 @@ class CaptureScreen(Screen[None]):
         if self.maximized is not None:
             self.minimize()
         switcher = self.query_one(ContentSwitcher)
+        chosen = self.view.chosen()
         if name not in self._views:
-            self._views[name] = view = VIEWS[name](self.session)
+            made = next(view for view in VIEWS.values() if view.key == name)
+            self._views[name] = view = made(self.session)
             await switcher.mount(view)
         switcher.current = self._views[name].id
         self.query_one(TabLine).activate(name)
-        number = self.packets.cursor
+        number = chosen[1] if chosen is not None else self.packets.cursor
         if flow is None:
-            flow = self.session.index.flow_of(number) if number else -1
+            flow = chosen[0] if chosen is not None else self.session.index.flow_of(number) if number else -1
         self._views[name].enter(flow, number)
 
-    async def action_view(self, name: str) -> None:
-        await self.show(name)
+    async def action_view(self, key: str) -> None:
+        await self.show(VIEWS[key].key)
 
     @on(TabLine.Chosen)
     async def _tab(self, event: TabLine.Chosen) -> None:
@@ -162,7 +185,7 @@ class CaptureScreen(Screen[None]):
         else:
             await self.show(event.view, event.flow)
 
-    # --- what the list is narrowed to
+    # --- the filter
 
     def _flow_words(self, flow: int) -> str:
         flows = self.session.index.flows
@@ -173,6 +196,91 @@ class CaptureScreen(Screen[None]):
         self.packets.narrow_to(numbers)
         self._title()
 
+    def action_filter(self) -> None:
+        self.query_one(AskLine).ask("filter", "Filter", self._filter, self._judge)
+
+    def _judge(self, text: str) -> tuple[list[Completion], str, int]:
+        from inspector.query.filters import FilterError, compile
+
+        try:
+            compile(text, self.session.registry)
+        except FilterError as error:
+            return self._continued(text), error.reason, error.start
+        return self._continued(text), "", -1
+
+    def _continued(self, text: str) -> list[Completion]:
+        """What continues the word that is being typed; a number is none."""
+        from inspector.query.completion import completions
+
+        return [hint for hint in completions(text, self.session.registry) if not text[hint.start :].isdecimal()]
+
+    @work(thread=True, exclusive=True, group="filter")
+    def _run_filter(self, text: str) -> None:
+        """Packets come into the list as they pass."""
+        from inspector.query.filters import compile
+
+        worker = get_current_worker()
+        found: list[int] = []
+        said = 0.0
+        for reached, numbers in compile(text, self.session.registry).search(self.session):
+            if worker.is_cancelled:
+                return
+            found += numbers
+            if monotonic() - said > 0.2:
+                said = monotonic()
+                share = reached / max(self.session.count, 1)
+                self.app.call_from_thread(self._passed, text, np.array(found, np.int64), share)
+        self.app.call_from_thread(self._passed, text, np.array(found, np.int64), 1.0)
+
+    def _passed(self, text: str, numbers: npt.NDArray[np.int64] | None, share: float) -> None:
+        self._busy = "" if share >= 1 else f"filtering {share:.0%}"
+        self._narrow(numbers, text)
+
+    # --- looking for something
+
+    def action_search(self) -> None:
+        words = self._wanted or ""
+        self.query_one(AskLine).ask("search", "Look for (text, or bytes as 0x0d0a)", words)
+
+    def action_again(self, by: int) -> None:
+        """To the next match, or the one before."""
+        if not self._wanted:
+            self.action_search()
+            return
+        packets = self.packets
+        at = packets.position
+        places = range(at + 1, packets.total) if by > 0 else range(at - 1, -1, -1)
+        self._search(self._wanted, [packets.shown[place] for place in places] if packets.shown is not None
+                     else range(places.start + 1, places.stop + 1, places.step))  # fmt: skip
+
+    @work(thread=True, exclusive=True, group="search")
+    def _search(self, words: str, numbers: Sequence[int]) -> None:
+        worker, said = get_current_worker(), monotonic()
+        for done, step in enumerate(search(self.session, wanted(words), map(int, numbers))):
+            if worker.is_cancelled:
+                return
+            if isinstance(step, Found):
+                self.post_message(Matched(step))
+                return
+            if monotonic() - said > 0.2:
+                said = monotonic()
+                self.app.call_from_thread(self._say, f"looking for it {done / len(numbers):.0%}")
+        self.post_message(Matched(None))
+
+    @on(Matched)
+    async def _matched(self, event: Matched) -> None:
+        self._say("")
+        if event.found is None:
+            self.notify("no further match", timeout=3)
+            return
+        await self.show("packets")
+        self.query_one(PacketsView).reveal(event.found)
+
+    def _say(self, text: str) -> None:
+        """What goes on, in the title."""
+        self._busy = text
+        self._title()
+
     # --- the line to type in
 
     def action_ask(self) -> None:
@@ -181,11 +289,63 @@ class CaptureScreen(Screen[None]):
     @on(AskLine.Answered)
     async def _answered(self, event: AskLine.Answered) -> None:
         value = event.value.strip()
-        if event.kind == "go":
-            self._close_line()
-            if value.lstrip("-").isdecimal():
-                await self.show("packets")
-                self.packets.go(int(value))
+        if event.kind == "filter" and value:
+            _, complaint, column = self._judge(value)
+            if complaint:
+                self.query_one(AskLine).complain(complaint, column)
+                return
+        if event.kind in ("save", "body") and os.path.exists(value) and value != self._overwrite:
+            self._overwrite = value
+            self.query_one(AskLine).complain("that file exists; press Enter again to write over it, Esc to leave it")
+            return
+        self._close_line()
+        if event.kind == "go" and value.lstrip("-").isdecimal():
+            await self.show("packets")
+            self.packets.go(int(value))
+        elif event.kind == "filter":
+            await self.show("packets")
+            self.workers.cancel_group(self, "filter")
+            if value:
+                self._run_filter(value)
+            else:
+                self._passed("", None, 1.0)
+        elif event.kind == "search" and event.value:
+            self._wanted = event.value
+            self.action_again(1)
+        elif event.kind in ("save", "body") and value:
+            self._save(event.kind, value, list(self.packets.numbers()), self.query_one(PacketsView).result)
+
+    @on(Asked)
+    def _asked(self, event: Asked) -> None:
+        self._overwrite = ""
+        self.query_one(AskLine).ask(event.kind, event.label, event.value)
+
+    # --- what is taken out
+
+    @on(Copied)
+    def _copied(self, event: Copied) -> None:
+        self.app.copy_to_clipboard(event.text)
+        self.notify(f"{event.what} copied", timeout=2, markup=False)
+
+    def action_save(self) -> None:
+        """Save the packets in the list."""
+        packets = self.packets
+        name = os.path.splitext(os.path.basename(self.session.title))[0].replace(" ", "-")
+        self.post_message(Asked("save", f"Save {packets.total:,} packets as", f"{printable(name)}-saved.pcapng"))
+
+    @work(thread=True, group="save")
+    def _save(self, kind: str, path: str, numbers: list[int], result: Dissection | None) -> None:
+        path = os.path.expanduser(path)
+        try:
+            if kind == "save":
+                done = f"{self.session.save(path, numbers):,} packets saved in {path}"
+            else:
+                assert result is not None
+                done = f"{save_body(path, result):,} bytes saved in {path}"
+        except InspectError as error:
+            self.app.call_from_thread(self.notify, printable(str(error)), severity="error", timeout=10, markup=False)
+        else:
+            self.app.call_from_thread(self.notify, printable(done), markup=False)
 
     def _close_line(self) -> None:
         self.query_one(AskLine).close()
@@ -194,11 +354,15 @@ class CaptureScreen(Screen[None]):
     # --- keys
 
     def action_back(self) -> None:
-        """What is open closes; then the filter goes; then the packets are shown."""
+        """What is open closes, what runs stops; then the filter goes; then the keys go to the main pane."""
         if self.query_one(AskLine).open:
             self._close_line()
         elif self.maximized is not None:
             self.minimize()
+        elif self._busy:
+            self.workers.cancel_group(self, "filter")
+            self.workers.cancel_group(self, "search")
+            self._say("")
         elif self._filter and self.view is self._views["packets"]:
             self._narrow(None, "")
         else:

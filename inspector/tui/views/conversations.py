@@ -225,5 +225,9 @@ class ConversationsView(View):
         super().enter(flow, number)
         self.query_one(ConversationTable).choose(flow)
 
+    def chosen(self) -> tuple[int, int] | None:
+        flow = self.query_one(ConversationTable).flow
+        return (flow, int(self.session.index.flow_packets(flow)[0])) if flow >= 0 else None
+
     def loaded(self) -> None:
         self.query_one(ConversationTable).reload()

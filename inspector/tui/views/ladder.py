@@ -245,6 +245,10 @@ class LadderView(View):
         if flow < len(self.session.index.flows):
             ladder.show(flow, number)
 
+    def chosen(self) -> tuple[int, int] | None:
+        ladder = self.query_one(Ladder)
+        return (ladder.flow, ladder.packet(ladder.position)) if ladder.total else None
+
     def action_open(self) -> None:
         ladder = self.query_one(Ladder)
         if ladder.total:

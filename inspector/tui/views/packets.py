@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from time import sleep
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from inspector.annotations.http import body, partner
 from inspector.annotations.osi import Level, lens
 from inspector.core.field import Field
 from inspector.core.layer import Layer
@@ -21,7 +23,9 @@ from inspector.core.stream import Pdu
 from inspector.core.text import printable
 from inspector.dissection.engine import Dissection
 from inspector.session import Session
-from inspector.tui.messages import ByteSelected, Dissected, FieldSelected, PacketSelected
+from inspector.tui import taking
+from inspector.tui.finding import Found
+from inspector.tui.messages import Asked, ByteSelected, Copied, Dissected, FieldSelected, GoTo, PacketSelected
 from inspector.tui.views.view import View
 from inspector.tui.widgets.buffer_tabs import BufferTabs
 from inspector.tui.widgets.field_tree import FieldTree
@@ -43,6 +47,9 @@ class PacketsView(View):
         Binding("]", "step(-1)", "Layer up", key_display="]"),
         Binding("b", "buffers(1)", "Bytes"),
         Binding("t", "times", "Time"),
+        Binding("r", "partner", "Request or response", show=False),
+        Binding("C", "copy_curl", "Copy as curl", show=False),
+        Binding("x", "save_body", "Save body", show=False),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -50,6 +57,7 @@ class PacketsView(View):
         self._result: Dissection | None = None
         self._lit: tuple[Span, Layer] | None = None
         self._part_of: list[Pdu] = []
+        self._sought: Found | None = None
 
     def compose(self) -> ComposeResult:
         yield PacketList(self.session, id="packets", classes="pane")
@@ -103,7 +111,32 @@ class PacketsView(View):
         self.query_one(FieldTree).show(event.result)
         self.query_one("#osi").border_title = f"OSI layers of packet {event.number}"
         self.query_one(BufferTabs).show([buffer for buffer in event.result.buffers.values() if buffer.size])
-        self.query_one(OsiStack).show(lens(event.result, interface, gap))
+        sought = self._sought if self._sought is not None and self._sought.number == event.number else None
+        self.query_one(OsiStack).show(lens(event.result, interface, gap), quiet=sought is not None)
+        if sought is not None:
+            self._point(sought)
+
+    def reveal(self, found: Found) -> None:
+        """Go to a packet and light what was found there."""
+        self._sought = found
+        self.query_one(PacketList).go(found.number)
+
+    def _point(self, found: Found) -> None:
+        """Light a match in the packet that is shown."""
+        assert self._result is not None
+        if found.layer >= len(self._result.layers):
+            return  # its conversation is still being followed: the layer comes
+        buffer = self._result.buffers.get(found.buffer)
+        layer = self._result.layers[found.layer] if found.layer >= 0 else None
+        field = next(islice(layer.walk(), found.field, None), None) if layer is not None and found.field >= 0 else None
+        if layer is None and buffer is not None:
+            layer, field = self._deepest(buffer, found.start) or (self._result.layers[0], None)
+        if layer is not None:
+            self.query_one(OsiStack).choose(layer.osi)
+            self.query_one(FieldTree).reveal(field or layer)
+            if buffer is not None:
+                self._show(buffer, Span(buffer, found.start, found.stop), layer)
+            self._explain(layer, field)
 
     # --- one selection, shown everywhere
 
@@ -262,6 +295,27 @@ class PacketsView(View):
 
     def action_buffers(self, by: int) -> None:
         self.query_one(BufferTabs).cycle(by)
+
+    def action_partner(self) -> None:
+        """From a request to its response, and back."""
+        number = partner(self._result) if self._result is not None else None
+        if number is None:
+            self.notify("no request or response completes in this packet", timeout=3)
+        else:
+            self.post_message(GoTo(number))
+
+    def action_copy_curl(self) -> None:
+        text = taking.of_request(self._result) if self._result is not None else ""
+        if text:
+            self.post_message(Copied(text, "the request as a curl command"))
+        else:
+            self.notify("no HTTP request completes in this packet", timeout=3)
+
+    def action_save_body(self) -> None:
+        if self._result is not None and body(self._result) is not None:
+            self.post_message(Asked("body", "Save the body as", taking.body_name(self._result)))
+        else:
+            self.notify("no HTTP body completes in this packet", timeout=3)
 
 
 def _where(span: Span) -> str:

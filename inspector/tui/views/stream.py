@@ -68,6 +68,10 @@ class StreamView(View):
         elif flow < len(self.session.index.flows):
             self._open(flow, number)
 
+    def chosen(self) -> tuple[int, int] | None:
+        unit = self.query_one(StrataMap).unit
+        return (self.flow, unit.packet) if unit is not None else None
+
     def _open(self, flow: int, number: int) -> None:
         self.flow, self._strata, self._number = flow, [], number
         flows = self.session.index.flows

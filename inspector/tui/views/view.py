@@ -23,6 +23,10 @@ class View(Vertical):
         """The view is shown: of conversation `flow` (-1 for none), with packet `number` under the cursor of the list."""
         self.focus_main()
 
+    def chosen(self) -> tuple[int, int] | None:
+        """The conversation and the packet under the view's own cursor; None where it leaves that to the packet list."""
+        return None
+
     def focus_main(self) -> None:
         """Keys go to the view's main pane."""
         self.query("LineList").first().focus()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from inspector.core.field import Field
+from inspector.core.field import Field, Kind
 from inspector.core.layer import Layer
 from inspector.core.text import printable
 from inspector.dissection.engine import Dissection
-from inspector.tui.messages import FieldSelected
+from inspector.tui.messages import Copied, FieldSelected, GoTo
+from inspector.tui.taking import of_entry
 
 Entry = Layer | Field
 
 
 class FieldTree(Tree[Entry]):
     """Layers with their fields; the last layer is open."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "copy", "Copy")]
 
     def __init__(self, id: str, classes: str = "") -> None:
         super().__init__("packet", id=id, classes=classes)
@@ -62,6 +68,17 @@ class FieldTree(Tree[Entry]):
 
     def _loud(self) -> None:
         self._quiet = False
+
+    def action_copy(self) -> None:
+        if self.cursor_node is not None and self.cursor_node.data is not None:
+            self.post_message(Copied(of_entry(self.cursor_node.data), "the value"))
+
+    def on_tree_node_selected(self, event: Tree.NodeSelected[Entry]) -> None:
+        """Enter on a field that names another packet goes there."""
+        event.stop()
+        entry = event.node.data
+        if isinstance(entry, Field) and entry.spec.kind is Kind.FRAME and entry.value:
+            self.post_message(GoTo(int(entry.value)))
 
     def _find(self, node: TreeNode[Entry], entry: Entry) -> TreeNode[Entry] | None:
         for child in node.children:

@@ -13,7 +13,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from inspector.core.span import Buffer
-from inspector.tui.messages import ByteSelected
+from inspector.tui.messages import ByteSelected, Copied
+from inspector.tui.taking import LARGEST, of_bytes
 
 Ranges = list[tuple[int, int]]
 
@@ -30,6 +31,7 @@ class HexView(ScrollView, can_focus=True):
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home,g", "end(0)", "First", show=False),
+        Binding("c", "copy", "Copy"),
         Binding("end,G", "end(1)", "Last", show=False),
     ]
 
@@ -98,6 +100,13 @@ class HexView(ScrollView, can_focus=True):
     def action_end(self, last: int) -> None:
         if self._buffer is not None and self._buffer.size:
             self._choose(self._buffer.size - 1 if last else 0)
+
+    def action_copy(self) -> None:
+        """The lit bytes, or all where none are."""
+        if self._buffer is not None:
+            ranges = self._lit or [(0, self._buffer.size)]
+            count = min(sum(stop - start for start, stop in ranges), LARGEST)
+            self.post_message(Copied(of_bytes(self._buffer, ranges), f"{count:,} bytes"))
 
     def on_click(self, event: events.Click) -> None:
         place = event.get_content_offset_capture(self)

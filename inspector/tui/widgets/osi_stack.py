@@ -25,14 +25,18 @@ class OsiStack(OptionList):
         super().__init__(id=id, classes=classes)
         self._levels: list[Level] = []
 
-    def show(self, levels: list[Level]) -> None:
-        """Show another packet; the highest layer that is there is chosen."""
+    def show(self, levels: list[Level], quiet: bool = False) -> None:
+        """Show another packet; the highest layer that is there is chosen. quiet: without telling anybody."""
         at = self.highlighted
         self._levels = levels
         self.clear_options()
         self.add_options([Option(self._label(level)) for level in levels])
         top = next((i for i, level in enumerate(levels) if level.layers), 0)
-        self.highlighted = at if at is not None and levels[at].layers and self.has_focus else top
+        chosen = at if at is not None and levels[at].layers and self.has_focus else top
+        if quiet:
+            self.choose(levels[chosen].osi)
+        else:
+            self.highlighted = chosen
 
     def step(self, by: int) -> None:
         """To the layer below (+1) or above (-1)."""

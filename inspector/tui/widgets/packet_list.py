@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from textual import work
+from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
 from inspector.core.field import time_text
 from inspector.session import Row, Session
 from inspector.tui.cells import fit
-from inspector.tui.messages import PacketSelected
+from inspector.tui.messages import Copied, PacketSelected
 from inspector.tui.widgets.line_list import LineList, Piece
 
 KEPT = 4000  # rows in memory
@@ -29,6 +31,12 @@ class PacketList(LineList):
 
     shown: the numbers of the packets that a filter leaves, in order; None without a filter.
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "mark", "Mark"),
+        Binding("apostrophe", "next_mark", "Next mark", key_display="'", show=False),
+        Binding("c", "copy", "Copy", show=False),
+    ]
 
     def __init__(self, session: Session, id: str, classes: str = "") -> None:
         super().__init__(id, classes)
@@ -126,6 +134,32 @@ class PacketList(LineList):
             while len(self._rows) > KEPT:
                 self._rows.popitem(last=False)
         self.app.call_from_thread(self.refresh)
+
+    # --- keys
+
+    def action_mark(self) -> None:
+        """Mark the packet, or take its mark away."""
+        self.marked ^= {self.cursor}
+        self.refresh()
+
+    def action_next_mark(self) -> None:
+        """To the next marked packet; behind the last one begins again with the first."""
+        shown = sorted(number for number in self.marked if self._is_shown(number))
+        if shown:
+            self.go(next((number for number in shown if number > self.cursor), shown[0]))
+        else:
+            self.notify("no packet in the list is marked; m marks one", timeout=3)
+
+    def _is_shown(self, number: int) -> bool:
+        position = self.position_of(number)
+        return position < self.total and self.number(position) == number
+
+    def action_copy(self) -> None:
+        row = self._rows.get(self.cursor)
+        if row is not None:
+            ends = f"{row.source} → {row.destination}"
+            line = f"{row.number}  {self._time(row)}  {ends}  {row.protocol}  {row.length}  {row.info}"
+            self.post_message(Copied(line, "the line"))
 
     # --- drawing
 

@@ -18,11 +18,11 @@ class TabLine(Static):
             super().__init__()
             self.name = name
 
-    def __init__(self, names: list[tuple[str, str]], id: str) -> None:
-        """names: (name, title) in the order of their keys."""
+    def __init__(self, names: list[tuple[str, str, str]], id: str) -> None:
+        """names: (key, name, title) in order."""
         super().__init__(id=id, markup=False)
         self._names = names
-        self._active = names[0][0]
+        self._active = names[0][1]
 
     @property
     def active(self) -> str:
@@ -31,17 +31,17 @@ class TabLine(Static):
     def activate(self, name: str) -> None:
         self._active = name
         text = Text(no_wrap=True, overflow="ellipsis")
-        for at, (other, _) in enumerate(self._names):
+        for at, (_, other, _) in enumerate(self._names):
             text.append(self._label(at), "bold reverse" if other == name else "")
         self.update(text)
 
     def _label(self, at: int) -> str:
-        name, title = self._names[at]
-        return f"[{at + 1} {title}]" if name == self._active else f" {at + 1} {title} "
+        key, name, title = self._names[at]
+        return f"[{key} {title}]" if name == self._active else f" {key} {title} "
 
     def on_click(self, event: events.Click) -> None:
         left = event.get_content_offset_capture(self).x
-        for at, (name, _) in enumerate(self._names):
+        for at, (_, name, _) in enumerate(self._names):
             left -= len(self._label(at))
             if left < 0:
                 self.post_message(self.Chosen(name))
