@@ -8,6 +8,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from inspector.session import Session
+from inspector.tui.commands import CaptureCommands
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.screens.help import HelpScreen
 from inspector.tui.screens.home import HomeScreen
@@ -18,6 +19,7 @@ class InspectorApp(App[None]):
 
     TITLE = "osi-inspect"
     CSS_PATH = "inspector.tcss"
+    COMMANDS = App.COMMANDS | {CaptureCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("Q", "quit", "Quit", show=False),
         Binding("colon", "command_palette", "Commands", show=False),

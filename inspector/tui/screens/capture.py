@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -174,8 +175,7 @@ class CaptureScreen(Screen[None]):
 
     @on(GoTo)
     async def _go_to(self, event: GoTo) -> None:
-        await self.show("packets")
-        self.packets.go(event.number)
+        await self.go_to(event.number)
 
     @on(ShowFlow)
     async def _show_flow(self, event: ShowFlow) -> None:
@@ -300,8 +300,7 @@ class CaptureScreen(Screen[None]):
             return
         self._close_line()
         if event.kind == "go" and value.lstrip("-").isdecimal():
-            await self.show("packets")
-            self.packets.go(int(value))
+            await self.go_to(int(value))
         elif event.kind == "filter":
             await self.show("packets")
             self.workers.cancel_group(self, "filter")
@@ -350,6 +349,37 @@ class CaptureScreen(Screen[None]):
     def _close_line(self) -> None:
         self.query_one(AskLine).close()
         self.view.focus_main()
+
+    # --- the command palette
+
+    def commands(self) -> list[tuple[str, str, Callable[[], Any]]]:
+        """(title, meaning, what to do) for the palette."""
+        run = self.run_action
+        packets = self.query_one(PacketsView)
+        return [
+            *[(view.title, f"show the view (key {key})", partial(run, f"view('{key}')")) for key, view in VIEWS.items()],
+            ("Filter", "only packets that pass a display filter (key /)", self.action_filter),
+            ("Search", "a text, or bytes as 0x0d0a (key Ctrl-F)", self.action_search),
+            ("Go to packet", "by its number (key Ctrl-G)", self.action_ask),
+            ("Time: relative", "seconds since the first packet", partial(packets.show_times, "relative")),
+            ("Time: absolute", "the time of day, UTC", partial(packets.show_times, "absolute")),
+            ("Time: delta", "seconds since the packet before", partial(packets.show_times, "delta")),
+            ("Save packets", "those in the list, as pcapng (key w)", self.action_save),
+            ("Save body", "the HTTP body that completes in this packet (key x)", packets.action_save_body),
+            ("Copy as curl", "the HTTP request in this packet (key C)", packets.action_copy_curl),
+            ("Request or response", "the other half of the exchange (key r)", packets.action_partner),
+        ]
+
+    async def go_to(self, number: int) -> None:
+        """Show a packet."""
+        await self.show("packets")
+        self.packets.go(number)
+
+    def filter_by(self, text: str) -> None:
+        """Filter, where the text is a filter; else it can be mended."""
+        line = self.query_one(AskLine)
+        line.ask("filter", "Filter", text, self._judge)
+        line.post_message(AskLine.Answered("filter", text))
 
     # --- keys
 

@@ -11,18 +11,27 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 KEYS = """\
- ↑ ↓  j k      previous, next packet or field          g G   first, last packet
- [  ]          one layer down, one layer up            Tab   next pane
- ← → ↑ ↓       in the bytes: the byte's field lights   Enter open or close a field
- Ctrl-G        go to packet N                          t     time: relative, of day, since the packet before
- \\             zoom the pane, and back                 b     the bytes; the next buffer
- Esc           back to the list
- :  Ctrl-P     command palette (themes, quit …)        q     back, Q quit
- T             light or dark theme
+EVERYWHERE
+ 1 2 3 4 f     packets, conversations, ladder, stream, follow      { }     conversation before, next one
+ /             filter (Tab completes, ↑ ↓ choose)                  Esc     back: line, zoom, search, filter
+ Ctrl-F n N    look for a text, or bytes as 0x0d0a; next, before   Ctrl-G  go to packet N
+ Tab           next pane                \\   zoom it, and back       w       save the packets in the list
+ : or Ctrl-P   all commands             T   light or dark          q Q     back, quit
+
+PACKETS
+ ↑ ↓ j k       previous, next           g G   first, last          m '     mark, next mark
+ [ ]           one layer down, one up   b     the next buffer      t       time: relative, of day, since before
+ r             from request to response and back                   c C     copy; the request as a curl command
+ x             save the HTTP body       Enter in the fields: open; on the number of a packet: go there
+
+CONVERSATIONS  Enter its packets   l ladder   s stream   f follow   o order by   r the other way round
+LADDER, FOLLOW a segments or messages, text or hexadecimal; Enter to the packet
+STREAM         ← → unit, ↑ ↓ level   + - scale (or Ctrl and the wheel)   d other direction   Enter to the packet
 
  Choose a field: its bytes light up, and the layer that owns them. Choose a byte: its deepest field is shown.
- The tabs above the bytes are the buffers the packet has a part in: the frame, the reassembled stream, and what was
- unmasked or decompressed. ≈ marks a value that was worked out and does not stand in the bytes.
+ The tabs above the bytes are the buffers that the packet has a part in: the frame, the reassembled stream, and what was
+ decrypted, unmasked or decompressed. ≈ marks a value that was worked out and does not stand in the bytes.
+ ✗ ! · in front of a packet: an error, a warning, a remark; Why says which.
 """
 
 

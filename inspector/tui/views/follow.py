@@ -24,6 +24,7 @@ TCP = 6
 MAX_FOLLOWED = 32 * 1024 * 1024  # bytes that are broken into lines; the rest is announced
 GUTTER = 10  # cells in front of a line: the packet, and who speaks
 NARROWEST = 20
+PROBED = 256  # bytes of a turn that show whether it is text
 
 
 class Turn(NamedTuple):
@@ -109,6 +110,12 @@ def _pieces(buffer: Buffer, direction: int) -> Iterator[Turn]:
             yield Turn(max(frames), direction, buffer, origin.start, origin.stop)
 
 
+def _binary(said: list[Turn]) -> bool:
+    """What is said first is no text."""
+    start = b"".join(turn.buffer.read(turn.start, min(turn.stop, turn.start + PROBED)) for turn in said[:4])
+    return any(byte < 32 and byte not in b"\t\n\r\x1b" for byte in start)
+
+
 def _datagrams(session: Session, flow: int) -> Iterator[Turn]:
     column = session.index.column
     for number in session.index.flow_packets(flow).tolist():
@@ -127,7 +134,7 @@ class FollowText(LineList):
         super().__init__(id, classes)
         self._session = session
         self.flow = -1
-        self.as_hex = False
+        self.as_hex: bool | None = None  # None: as the bytes are
         self._lines = Lines()
         self._wanted = 0
         self._ends = ("", "")
@@ -146,7 +153,7 @@ class FollowText(LineList):
         """Show a conversation, with the cursor on what a packet brought."""
         self._wanted = number
         if flow != self.flow:
-            self.flow, self._lines = flow, Lines()
+            self.flow, self._lines, self.as_hex = flow, Lines(), None
             self.position = 0
             self.border_title, self.border_subtitle = "Following …", ""
         self._break(flow)
@@ -167,11 +174,14 @@ class FollowText(LineList):
         self._follow(flow, max(self.room - GUTTER, NARROWEST), self.as_hex)
 
     @work(thread=True, exclusive=True, group="follow")
-    def _follow(self, flow: int, width: int, as_hex: bool) -> None:
+    def _follow(self, flow: int, width: int, as_hex: bool | None) -> None:
         worker, session = get_current_worker(), self._session
         lines = Lines()
         left = MAX_FOLLOWED
-        for turn in turns(session, flow):
+        said = turns(session, flow)
+        if as_hex is None:
+            as_hex = _binary(said)
+        for turn in said:
             if worker.is_cancelled:
                 return
             size = turn.stop - turn.start
@@ -184,10 +194,10 @@ class FollowText(LineList):
         source, target = (session.name(address, last) for address in flows.addresses(flow))
         ends = f"{source}:{flows.sport(flow)}", f"{target}:{flows.dport(flow)}"
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._broken, flow, lines, ends)
+            self.app.call_from_thread(self._broken, flow, lines, ends, as_hex)
 
-    def _broken(self, flow: int, lines: Lines, ends: tuple[str, str]) -> None:
-        self._lines, self._ends = lines, ends
+    def _broken(self, flow: int, lines: Lines, ends: tuple[str, str], as_hex: bool) -> None:
+        self._lines, self._ends, self.as_hex = lines, ends, as_hex
         flows = self._session.index.flows
         self.border_title = f"Follow {'TCP' if flows.protocol(flow) == TCP else 'UDP'} {flows.stream[flow]}"
         cut = f", {lines.cut:,} bytes more not shown" if lines.cut else ""
