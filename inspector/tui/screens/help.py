@@ -11,27 +11,47 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 KEYS = """\
-EVERYWHERE
- 1 2 3 4 f     packets, conversations, ladder, stream, follow      { }     conversation before, next one
- /             filter (Tab completes, ↑ ↓ choose)                  Esc     back: line, zoom, search, filter
- Ctrl-F n N    look for a text, or bytes as 0x0d0a; next, before   Ctrl-G  go to packet N
- Tab           next pane                \\   zoom it, and back       w       save the packets in the list
- : or Ctrl-P   all commands             T   light or dark          q Q     back, quit
+Everywhere
+  1 2 3 4 f    packets, conversations, ladder, stream, follow
+  { }          the conversation before, the next one
+  /            filter: Tab completes, ↑ ↓ choose, an empty one shows all
+  Ctrl-F n N   look for a text, or for bytes as 0x0d0a; next, before
+  Ctrl-G       go to packet N
+  Tab  \\       next pane; zoom it, and back
+  Esc          back: from the line, the zoom, the search, the filter
+  w            save the packets in the list as pcapng
+  :  Ctrl-P    all commands
+  T  q  Q      light or dark; back; quit
 
-PACKETS
- ↑ ↓ j k       previous, next           g G   first, last          m '     mark, next mark
- [ ]           one layer down, one up   b     the next buffer      t       time: relative, of day, since before
- r             from request to response and back                   c C     copy; the request as a curl command
- x             save the HTTP body       Enter in the fields: open; on the number of a packet: go there
+Packets
+  ↑ ↓ j k g G  previous, next; first, last
+  [ ]          one layer down, one layer up
+  b  t         the next buffer; times: relative, of day, since the one before
+  m '          mark a packet; the next marked one
+  r            from a request to its response, and back
+  c  C         copy; copy the request as a curl command
+  x            save the HTTP body
+  Enter        in the fields: open; on the number of a packet: go there
 
-CONVERSATIONS  Enter its packets   l ladder   s stream   f follow   o order by   r the other way round
-LADDER, FOLLOW a segments or messages, text or hexadecimal; Enter to the packet
-STREAM         ← → unit, ↑ ↓ level   + - scale (or Ctrl and the wheel)   d other direction   Enter to the packet
+Conversations
+  Enter        its packets; l ladder, s stream, f follow
+  o  r         order by another column; the other way round
 
- Choose a field: its bytes light up, and the layer that owns them. Choose a byte: its deepest field is shown.
- The tabs above the bytes are the buffers that the packet has a part in: the frame, the reassembled stream, and what was
- decrypted, unmasked or decompressed. ≈ marks a value that was worked out and does not stand in the bytes.
- ✗ ! · in front of a packet: an error, a warning, a remark; Why says which.
+Ladder, follow
+  a            segments or messages; text or hexadecimal
+  Enter        to the packet
+
+Stream
+  ← → ↑ ↓      unit before, next unit; level above, level below
+  + -          more cells for a byte, or fewer (or Ctrl and the wheel)
+  d  Enter     the other direction; to the packet that completes the unit
+
+Choose a field: its bytes light up, and the layer that owns them. Choose a
+byte: its deepest field is shown. The tabs above the bytes are the buffers
+that the packet has a part in: the frame, the reassembled stream, and what
+was decrypted, unmasked or decompressed. ≈ marks a value that was worked out
+and does not stand in the bytes. ✗ ! · in front of a packet: an error, a
+warning, a remark; Why says which. ◆ is a mark.
 """
 
 
@@ -46,3 +66,4 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#help").border_title = "Keys"
+        self.query_one("#help").focus()
