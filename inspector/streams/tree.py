@@ -355,10 +355,12 @@ class Detector(StreamParser):
                 break
             looks, at = looks + 1, start + 1
             prefix = reader.peek_at(start, PREFIX)
+            if not prefix:
+                continue
             for protocol in self._tree_node.tree.registry.sniffers["tcp.port"]:
                 assert protocol.sniff is not None
                 begins = protocol.begins(prefix) if protocol.begins is not None else protocol.sniff(prefix) is Sniff.YES
-                if prefix and begins:
+                if begins:
                     self._late = (reader.direction, start)
                     self._recognise(protocol, f"{protocol.title} begins here, in a stream that is not recognised before")
                     break

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from inspector.core.layer import Layer
 from inspector.core.packet import Packet
+from inspector.core.secrecy import Keys
 from inspector.core.span import Buffer, Frame, Span
 from inspector.core.stream import Pdu
 from inspector.dissection.engine import Dissection, Engine, make_registry
@@ -36,9 +37,10 @@ def talk(
     lost: Sequence[int] = (),
     close: bool = True,
     ports: tuple[int, int] = (40000, 80),
+    keys: Keys | None = None,
 ) -> list[Unit]:
     """The units of a conversation, in packet order. size: bytes a segment, 0 for one a step; lost: the segments that are
-    missing from the capture, counted from 0."""
+    missing from the capture, counted from 0; keys: the secrets that open its records."""
     frames: dict[int, Buffer] = {}
     rows: list[SegmentRow] = []
     sequence = [100, 500]
@@ -64,7 +66,8 @@ def talk(
         add(S, FIN | ACK)
         add(C, FIN | ACK)
     registry = make_registry()
-    conversation = Conversation(0, ports, lambda number: Span(frames[number], 0, frames[number].size), registry, strict=True)
+    payload = lambda number: Span(frames[number], 0, frames[number].size)  # noqa: E731
+    conversation = Conversation(0, ports, payload, registry, strict=True, keys=keys)
     conversation.feed(rows)
     conversation.finish()
     engine = Engine(registry, strict=True)

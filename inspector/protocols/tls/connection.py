@@ -350,7 +350,8 @@ class Tls(StreamParser):
             if "handshake" in epoch.name:
                 side.epoch = self._following(side, side.end)
         elif epoch.opener is not None and handshake.server is not None:
-            handshake.transcript = b""
+            if all(other.epoch is not None for other in self._sides):
+                handshake.transcript = b""  # both sides have their keys
             for name in (handshake.server.session_id, handshake.ticket):
                 if name:
                     keys.teach(name, epoch.opener)
@@ -394,7 +395,7 @@ class Tls(StreamParser):
         if side.lost and count == 0:
             return f"its sequence number was lost, and not found among the {MAX_TRIES:,} that were tried"
         if count > 1:
-            return f"bytes are missing before it, and no sequence number from {epoch.sequence} on opens it"
+            return f"records before it are missing or damaged, and no sequence number from {epoch.sequence} on opens it"
         return (
             f"it does not authenticate as record {epoch.sequence} under the {epoch.name} ({epoch.opener.source}): the secret is"
             " not that of this session, or the bytes are not those that were sent"
