@@ -33,7 +33,7 @@ class Keyring:
     @property
     def empty(self) -> bool:
         """No secret was found: there is nothing to ask for."""
-        return self.log.secrets == 0
+        return self.log.secrets == 0 and not self.log.refresh()
 
     def of(self, flow: int) -> FlowKeys:
         """The keys as conversation `flow` sees them: only earlier conversations teach it, whatever was looked at before."""
