@@ -26,6 +26,7 @@ from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source, open_source
 from inspector.streams.analysis import Edges
 from inspector.streams.conversation import Conversation, SegmentRow
+from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
 
@@ -160,6 +161,8 @@ class Session:
         self._facts_lock = threading.Lock()
         self._pending: deque[int] | None = None  # packets that can teach and have not been asked
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
+        self._exchanges: tuple[int, list[Exchange]] | None = None  # of so many packets
+        self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
         self._lock = threading.RLock()
 
     @cached_property
@@ -514,6 +517,57 @@ class Session:
         spec = self.registry.protocols[layer.protocol].fields[name]
         layer.fields.append(Field(spec, value, span, None, None, True))
 
+    # --- exchanges
+
+    def exchanges(self, progress: Callable[[float], None] | None = None) -> list[Exchange]:
+        """Every request with its response, in the order of their first packets, numbered from 1.
+
+        progress: told the share that is done, 0 to 1.
+        """
+        from inspector.streams.phases import Lookups, fill
+        from inspector.streams.plain import Plain
+
+        with self._lock:
+            if self._exchanges is not None and self._exchanges[0] == self.count:
+                return self._exchanges[1]
+        flows, count = self.index.flows, self.count
+        found: list[Exchange] = []
+        lookups: Lookups | None = None
+        plain = None if self.registry.decode_as else Plain(self.index)
+        for flow in range(len(flows)):
+            if flows.protocol(flow) != TCP or not self.index.column("payload_length")[self.index.flow_packets(flow) - 1].any():
+                continue
+            own = plain.exchanges(flow) if plain is not None else None
+            conversation = None
+            if own is None:
+                conversation = self.conversation(flow)
+                own = of_conversation(conversation, int(flows.stream[flow]))
+            if own:
+                lookups = lookups or Lookups(self.index, self.layers)
+                fill(own, self.index, lookups, conversation)
+                found += own
+            if progress is not None:
+                progress((flow + 1) / len(flows))
+        found.sort(key=lambda exchange: exchange.first)
+        for number, exchange in enumerate(found, 1):
+            exchange.number = number
+        with self._lock:
+            self._exchanges = (count, found)
+        return found
+
+    def detailed(self, exchange: Exchange) -> Exchange:
+        """The same exchange with its units (`units`), which the fast reading of plain connections leaves out."""
+        if exchange.units is not None:
+            return exchange
+        at = _place(exchange)
+        flow, known = self._details
+        if flow != exchange.flow:
+            known = {_place(one): one for one in of_conversation(self.conversation(exchange.flow), exchange.stream)}
+            self._details = (exchange.flow, known)
+        found = known[at]
+        exchange.units = found.units
+        return exchange
+
     # --- lists
 
     def rows(self, start: int, stop: int) -> list[Row]:
@@ -620,6 +674,11 @@ def _scale(layer: Layer) -> int | None:
     """The window scale option, at most 14 (RFC 7323, 2.3)."""
     found = layer.find("tcp.options.wscale.shift") if layer.value("tcp.flags", 0) & 0x02 else None
     return None if found is None else min(int(found.value), 14)
+
+
+def _place(exchange: Exchange) -> tuple[int, int]:
+    """Where an exchange begins in its connection's two directions."""
+    return exchange.request.start if exchange.request else -1, exchange.response.start if exchange.response else -1
 
 
 def address_text(address: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from inspector.query.filters import Filter
     from inspector.session import Session
 
+LINES_AT_A_TIME = 4096
 File = Annotated[str, typer.Argument(metavar="FILE|NAME|-", help="A capture file, a bundled capture, or - for a pipe.")]
 Keylog = Annotated[
     str | None, typer.Option("--keylog", metavar="FILE", help="TLS key log; $SSLKEYLOGFILE where it is not given.")
@@ -81,6 +82,28 @@ def chosen(session: Session, ranges: str | None, text: str | None) -> Iterator[i
         for number in packet_numbers(ranges, session.count):
             if found.accepts(session, number):
                 yield number
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Print many lines, some thousand at a time; what the terminal's encoding lacks is replaced."""
+    try:
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    except (AttributeError, ValueError) as error:
+        raise InspectError(f"standard output cannot be written: {error}") from None
+    pending: list[str] = []
+    for line in lines:
+        pending.append(line)
+        if len(pending) >= LINES_AT_A_TIME:
+            sys.stdout.write("\n".join(pending) + "\n")
+            pending.clear()
+    if pending:
+        sys.stdout.write("\n".join(pending) + "\n")
+
+
+def seconds(nanoseconds: int) -> str:
+    """Seconds with nine decimals."""
+    sign = "-" if nanoseconds < 0 else ""
+    return f"{sign}{abs(nanoseconds) // 10**9}.{abs(nanoseconds) % 10**9:09d}"
 
 
 def packet_numbers(ranges: str | None, count: int) -> Iterator[int]:

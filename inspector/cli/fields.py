@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, Passing, opened, passing
-from inspector.core.errors import InspectError
-
-_WRITE = 8192  # lines written at a time
+from inspector.cli.common import DecodeAs, File, Keylog, Passing, opened, passing, write_lines
 
 
 def command(
@@ -29,15 +25,4 @@ def command(
 
     style = Style.parse(options or [])
     with opened(file, keylog, rules) as session:
-        pending: list[str] = []
-        try:
-            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-        except (AttributeError, ValueError) as error:
-            raise InspectError(f"standard output cannot be written: {error}") from None
-        for line in lines(session, names, style, passing(session, filter_)):
-            pending.append(line)
-            if len(pending) >= _WRITE:
-                sys.stdout.write("\n".join(pending) + "\n")
-                pending.clear()
-        if pending:
-            sys.stdout.write("\n".join(pending) + "\n")
+        write_lines(lines(session, names, style, passing(session, filter_)))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from inspector.cli.common import AsJson, File, opened
+from inspector.cli.common import AsJson, File, Passing, opened, passing
 
 
-def command(file: File, as_json: AsJson = False) -> None:
+def command(file: File, filter_: Passing = None, as_json: AsJson = False) -> None:
     """List the TCP and UDP conversations."""
     from inspector.session import flow_rows
 
     with opened(file) as session:
         rows: list[dict[str, Any]] = flow_rows(session)
+        wanted = passing(session, filter_)
+        if wanted is not None:
+            kept = set(session.index.column("flow")[wanted.matches(session) - 1].tolist())
+            rows = [row for row in rows if row["flow"] in kept]
         if as_json:
             import json
 
@@ -25,4 +29,5 @@ def command(file: File, as_json: AsJson = False) -> None:
             f" {row['duration']:.6f} s"
             for row in rows
         ]
-        print("\n".join(lines) if lines else "no TCP or UDP conversation in this capture")
+        nothing = "no TCP or UDP conversation in this capture" if wanted is None else "no conversation has a packet that passes"
+        print("\n".join(lines) if lines else nothing)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, chosen, opened
+from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, chosen, opened, seconds
 from inspector.core.field import Field, Kind, cell, time_text
 from inspector.core.layer import Layer, Severity
 from inspector.core.span import trace
@@ -43,17 +43,11 @@ def as_object(result: Dissection) -> dict[str, Any]:
     packet = result.packet
     return {
         "number": packet.number,
-        "time": cell_time(packet.time_ns),
+        "time": seconds(packet.time_ns),
         "length": packet.wire_length,
         "captured": len(packet.data),
         "layers": [_layer(layer) for layer in result.layers],
     }
-
-
-def cell_time(time_ns: int) -> str:
-    """Seconds since the epoch with nine decimals."""
-    sign = "-" if time_ns < 0 else ""
-    return f"{sign}{abs(time_ns) // 10**9}.{abs(time_ns) % 10**9:09d}"
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Index:
                 order = np.argsort(flows, kind="stable")
                 self._order = (count, order, flows[order])
             _, order, flows = self._order
-        low, high = np.searchsorted(flows, [flow, flow + 1])
+        low, high = np.searchsorted(flows, np.array([flow, flow + 1], flows.dtype))  # of one type, or the column is converted
         return order[low:high].astype(np.int64) + 1
 
     def packet(self, number: int) -> Packet:

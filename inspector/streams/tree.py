@@ -82,6 +82,7 @@ class TreeNode:
         self.why = why
         self.waiting = False
         self.successor: TreeNode | None = None
+        self.parent: TreeNode | None = None  # the node that opened it, or handed over to it
         self.since: dict[int, int] = {}  # direction → where in the stream it became this node's
         self._readers: dict[int, Reader] = {}
         self._steps: dict[int, Steps[None]] = {}
@@ -140,7 +141,9 @@ class TreeNode:
             return None
         number = len(self.tree.nodes)
         id = f"{name}:{self.tree.conversation}.{number}"
-        return ChildStream(TreeNode(self.tree, parser, id, info or {}, why or f"{table} is {key}"), kind)
+        node = TreeNode(self.tree, parser, id, info or {}, why or f"{table} is {key}")
+        node.parent = self
+        return ChildStream(node, kind)
 
     def hand_over(
         self, reader: Reader, table: str, key: Any, info: dict[str, Any] | None = None, why: str = "", resync: bool = False
@@ -150,6 +153,7 @@ class TreeNode:
             if parser is None:
                 return False
             self.successor = TreeNode(self.tree, parser, self.id, info or {}, why or f"{table} is {key}")
+            self.successor.parent = self
         self.successor.adopt(reader, resync)
         return True
 

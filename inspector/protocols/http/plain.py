@@ -1,0 +1,133 @@
+"""The messages of an ordinary HTTP/1 connection, in one pass over the bytes of a direction that are all there.
+
+What the exchanges of a large capture need: where each message lies, and the few words of its head that are always shown. Here
+is only what is beyond doubt: CRLF lines, Content-Length or no body. Everything else (chunks, bodies that end with the
+connection, Upgrade, event streams, interim responses, conflicting headers) is left to the stream parser, `http1.Http1`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from inspector.core.limits import MAX_HEAD
+
+REMEMBERED = 4096  # header blocks: servers and clients repeat theirs
+_REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) ([^\x00-\x20\x7f-\xff]+) (HTTP/1\.[01])(?=\r\n)")
+_RESPONSE = re.compile(rb"(HTTP/1\.[01]) ([2-5]\d\d)(?: ([^\x00-\x1f\x7f-\xff]*))?(?=\r\n)")
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f]*)")
+_ODD = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
+NO_BODY = (b"204", b"304")
+
+
+class Headers(NamedTuple):
+    """Of a header block. length: -1 without Content-Length; host and media: empty where they are not there."""
+
+    length: int
+    host: str
+    media: str
+
+
+class Request(NamedTuple):
+    """Bytes `start` to `stop` of the direction; the head ends at `head`."""
+
+    start: int
+    head: int
+    stop: int
+    method: str
+    target: str
+    version: str
+    host: str
+
+
+class Response(NamedTuple):
+    start: int
+    head: int
+    stop: int
+    version: str
+    status: int
+    reason: str
+    media: str
+
+
+class Reader:
+    """Reads connections, and remembers header blocks from one to the next."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Headers | None] = {}
+
+    def requests(self, data: bytes) -> list[Request] | None:
+        """Every request of a direction; None where one is out of the ordinary."""
+        found, at, size = [], 0, len(data)
+        while at < size:
+            line = _REQUEST.match(data, at)
+            end = data.find(b"\r\n\r\n", at)
+            if line is None or not 0 <= end - at < MAX_HEAD - 4:
+                return None
+            headers = self._headers(data[line.end() : end])
+            if headers is None:
+                return None
+            stop = end + 4 + max(headers.length, 0)
+            if stop > size:
+                return None
+            method, target, version = (word.decode("ascii") for word in line.groups())
+            found.append(Request(at, end + 4, stop, method, target, version, headers.host))
+            at = stop
+        return found
+
+    def responses(self, data: bytes, requests: list[Request]) -> list[Response] | None:
+        """Every response, the answers to the requests in their order; None where one is out of the ordinary."""
+        found: list[Response] = []
+        at, size = 0, len(data)
+        while at < size:
+            if len(found) == len(requests):
+                return None
+            line = _RESPONSE.match(data, at)
+            end = data.find(b"\r\n\r\n", at)
+            if line is None or not 0 <= end - at < MAX_HEAD - 4:
+                return None
+            headers = self._headers(data[line.end() : end])
+            version, status, reason = line.groups()
+            if headers is None or headers.media == "text/event-stream":
+                return None
+            stop = end + 4
+            if requests[len(found)].method != "HEAD" and status not in NO_BODY:
+                if headers.length < 0:
+                    return None
+                stop += headers.length
+            if stop > size:
+                return None
+            words = version.decode("ascii"), int(status), (reason or b"").decode("ascii")
+            found.append(Response(at, end + 4, stop, *words, headers.media))
+            at = stop
+        return found
+
+    def _headers(self, block: bytes) -> Headers | None:
+        try:
+            return self._known[block]
+        except KeyError:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[block] = _parse(block)
+            return found
+
+
+def _parse(block: bytes) -> Headers | None:
+    """A header block without its start line; None where something in it is out of the ordinary."""
+    length, host, media = -1, "", ""
+    for line in block.split(b"\r\n")[1:]:
+        header = _HEADER.fullmatch(line)
+        if header is None:
+            return None
+        name, value = header.group(1).lower(), header.group(2).strip(b" \t")
+        if name in _ODD or (name == b"connection" and b"upgrade" in value.lower()):
+            return None
+        if name == b"content-length":
+            if length >= 0 or not value.isdigit() or len(value) > 15:
+                return None
+            length = int(value)
+        elif name == b"host" and not host:
+            host = value.decode("latin-1")
+        elif name == b"content-type" and not media:
+            media = value.decode("latin-1").split(";")[0].strip().lower()
+    return Headers(length, host, media)

@@ -1,0 +1,140 @@
+"""The phases of exchanges: name lookup, connecting, TLS, then sending, waiting and receiving.
+
+The first three belong to the exchange that waited for them: the first one of its connection.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.dissection.engine import Dissection
+from inspector.index import Index
+from inspector.streams.conversation import Conversation
+from inspector.streams.exchanges import Exchange, Phases
+
+UDP, DNS_PORT = 17, 53
+SYN, ACK = 2, 16
+MAX_LOOKUPS = 20_000  # DNS packets that are dissected to find whose address a connection went to
+LOOKUP_AGE = 60_000_000_000  # nanoseconds between an answer and the connection that it was for, at most
+
+
+class Lookups:
+    """The names that were asked for in this capture: (client, address) → when they were asked for and answered."""
+
+    def __init__(self, index: Index, layers: Callable[[int], Dissection]) -> None:
+        self._found: dict[tuple[bytes, bytes], list[tuple[int, int]]] = {}  # ordered by the answer
+        asked: dict[tuple[bytes, bytes, int, int], int] = {}
+        flows = index.flows
+        ports = [flow for flow in range(len(flows)) if flows.protocol(flow) == UDP and flows.dport(flow) == DNS_PORT]
+        numbers = np.sort(np.concatenate([index.flow_packets(flow) for flow in ports])) if ports else np.zeros(0, np.int64)
+        times = index.column("time_ns")
+        for number in numbers[:MAX_LOOKUPS].tolist():
+            flow = index.flow_of(number)
+            client, server = flows.addresses(flow)
+            dns = layers(number).last("dns")
+            if dns is None or dns.value("dns.id") is None:
+                continue
+            at, key = int(times[number - 1]), (client, server, flows.sport(flow), int(dns.value("dns.id")))
+            if not dns.value("dns.flags.response", 0):
+                asked.setdefault(key, at)
+                continue
+            begun = asked.get(key)
+            if begun is None:
+                continue
+            for field in dns.walk():
+                if field.name in ("dns.a", "dns.aaaa"):
+                    self._found.setdefault((client, bytes(field.value)), []).append((at, begun))
+
+    def take(self, client: bytes, server: bytes, before: int) -> int:
+        """How long the latest lookup took whose answer led to a connection begun at `before`; -1 where there is none.
+        A lookup is told once."""
+        known = self._found.get((client, server), [])
+        at = bisect_right(known, (before, 1 << 63)) - 1
+        if at < 0 or before - known[at][0] > LOOKUP_AGE:
+            return -1
+        answered, begun = known[at]
+        del known[: at + 1]
+        return answered - begun
+
+
+def fill(exchanges: list[Exchange], index: Index, lookups: Lookups, conversation: Conversation | None) -> None:
+    """Give the exchanges of one connection their times and phases. conversation: None for one without TLS."""
+    times = index.column("time_ns")
+    for exchange in exchanges:
+        _own(exchange, times)
+    if not exchanges:
+        return
+    first = exchanges[0]
+    rows = index.flow_packets(first.flow) - 1
+    opened, connect = _connect(index, rows, times)
+    dns = -1
+    if opened >= 0:
+        client, server = index.flows.addresses(first.flow)
+        dns = lookups.take(client, server, opened)
+    tls = _tls(first, conversation, times) if conversation is not None and first.scheme == "https" else -1
+    first.phases = first.phases._replace(dns=dns, connect=connect, tls=tls)
+
+
+def _own(exchange: Exchange, times: npt.NDArray[np.int64]) -> None:
+    request, response = exchange.request, exchange.response
+    send = wait = receive = -1
+    if request is not None:
+        exchange.begun = int(times[request.first - 1])
+        sent = int(times[request.complete - 1])
+        exchange.ended = sent
+        send = sent - exchange.begun
+    if response is not None:
+        arrived, ended = int(times[response.first - 1]), int(times[response.complete - 1])
+        if request is not None:
+            wait = max(arrived - sent, 0)  # a server may answer before it has heard everything
+        else:
+            exchange.begun = arrived
+        receive = ended - arrived
+        exchange.ended = ended
+    if exchange.items:
+        exchange.ended = max(exchange.ended, int(times[exchange.items[-1].complete - 1]))
+    exchange.phases = Phases(-1, -1, -1, send, wait, receive)
+
+
+def _connect(index: Index, rows: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """When the SYN was sent, and how long until the client acknowledged the answer; -1 for what is not there."""
+    rows = rows[:16]
+    flags = index.column("flags")[rows]
+    syns = np.flatnonzero(flags & (SYN | ACK) == SYN)
+    if not len(syns):
+        return -1, -1
+    opened = int(times[rows[syns[0]]])
+    client = index.column("direction")[rows[syns[0]]]
+    answers = np.flatnonzero(flags & (SYN | ACK) == SYN | ACK)
+    if not len(answers):
+        return opened, -1
+    own = (index.column("direction")[rows] == client) & (flags & (SYN | ACK) == ACK)
+    done = np.flatnonzero(own & (np.arange(len(rows)) > answers[0]))
+    return opened, int(times[rows[done[0]]]) - opened if len(done) else -1
+
+
+def _tls(first: Exchange, conversation: Conversation, times: npt.NDArray[np.int64]) -> int:
+    """From the first record to the client's last one before the request: there the handshake is over for the client."""
+    root = conversation.directions[0].buffer.id, conversation.directions[1].buffer.id
+    records = [
+        pdu
+        for packet in sorted(conversation.tree.pdus)
+        for pdu in conversation.tree.pdus[packet]
+        if pdu.protocol == "tls" and pdu.span.buffer.id in root
+    ]
+    if not records or first.request is None:
+        return -1
+    client = records[0].direction
+    before = [pdu.packet for pdu in records if pdu.direction == client and pdu.packet <= first.request.first]
+    ends = [packet for packet in before if packet < first.request.first] or before
+    if not ends:
+        return -1
+    begin = records[0]
+    buffer = conversation.directions[begin.direction].buffer
+    carried = buffer.segments(begin.span.start, begin.span.start + 1)
+    started = carried[0][2] if carried else begin.packet
+    return int(times[ends[-1] - 1]) - int(times[started - 1])

@@ -1,0 +1,146 @@
+"""Ordinary HTTP/1 connections as exchanges, straight from the columns: no segment and no message becomes an object of its own.
+
+Ordinary is a connection that was seen from its SYN, whose segments came in order and whole, and whose messages are plain (see
+`protocols.http.plain`). Of all others None is said, and the tree of streams reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.index import Index
+from inspector.protocols.http.plain import Reader, Request, Response
+from inspector.streams.exchanges import Exchange, Part
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+WINDOW = 1 << 22  # bytes of the file read at a time
+WINDOWS = 4  # of them kept
+_HALF = 1 << 31
+Ints = npt.NDArray[np.int64]
+
+
+class Windows:
+    """The file in large pieces: packets of interleaved connections lie close to each other."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._kept: dict[int, bytes] = {}
+
+    def read(self, at: int, size: int) -> bytes:
+        base, start = divmod(at, WINDOW)
+        piece = self._kept.get(base)
+        if piece is None:
+            if len(self._kept) >= WINDOWS:
+                self._kept.pop(next(iter(self._kept)))
+            piece = self._kept[base] = self._index.read(base * WINDOW, WINDOW)
+        if start + size <= WINDOW:
+            return piece[start : start + size]
+        return self._index.read(at, size)
+
+
+class Plain:
+    """Reads ordinary connections of one capture."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._windows = Windows(index)
+        self._reader = Reader()
+
+    def exchanges(self, flow: int) -> list[Exchange] | None:
+        """The exchanges of a TCP flow, in order; None where it is out of the ordinary."""
+        index = self._index
+        rows = index.flow_packets(flow) - 1
+        column = {name: index.column(name)[rows] for name in ("direction", "seq", "ack", "flags", "payload_length", "captured",
+                                                              "payload_offset", "offset", "shape")}  # fmt: skip
+        flags, direction = column["flags"], column["direction"]
+        if len(rows) < 2 or not column["shape"].all() or flags[0] & (SYN | ACK) != SYN or direction[0] != 0:
+            return None
+        bases = [self._base(column, side) for side in (0, 1)]
+        ends: list[int] = []
+        sides: list[tuple[bytes, Ints, Ints]] = []
+        for side in (0, 1):
+            own = np.flatnonzero((direction == side) & (column["payload_length"] > 0))
+            base = bases[side]
+            if base is None or not self._in_order(column, own, base):
+                return None
+            starts = column["offset"][own] + column["payload_offset"][own]
+            lengths = column["payload_length"][own].tolist()
+            read = self._windows.read
+            if side == 0 and len(own) and read(int(starts[0]), 1) not in (b"G", b"H", b"P", b"D", b"O"):
+                return None
+            data = b"".join([read(at, size) for at, size in zip(starts.tolist(), lengths, strict=True)])
+            ends.append(len(data))
+            sides.append((data, np.cumsum(column["payload_length"][own], dtype=np.int64), rows[own] + 1))
+        if not self._all_seen(column, bases, ends):
+            return None
+        requests = self._reader.requests(sides[0][0])
+        responses = self._reader.responses(sides[1][0], requests) if requests is not None else None
+        if requests is None or responses is None:
+            return None
+        return self._pair(flow, requests, responses, sides)
+
+    @staticmethod
+    def _base(column: dict[str, Ints], side: int) -> int | None:
+        """The sequence number of a direction's first byte; None without exactly one SYN."""
+        syns = np.flatnonzero((column["direction"] == side) & (column["flags"] & SYN != 0))
+        return (int(column["seq"][syns[0]]) + 1) & 0xFFFFFFFF if len(syns) == 1 else None
+
+    @staticmethod
+    def _in_order(column: dict[str, Ints], own: Ints, base: int) -> bool:
+        """Each segment begins where the one before ended, is captured whole, and none carries a SYN or follows a reset."""
+        lengths = column["payload_length"][own].astype(np.int64)
+        offset = column["payload_offset"][own].astype(np.int64)
+        expected = np.cumsum(lengths) - lengths
+        relative = (column["seq"][own].astype(np.int64) - base) & 0xFFFFFFFF
+        whole = (offset >= 0) & (offset + lengths <= column["captured"][own])
+        return bool((relative == expected).all() and whole.all() and not (column["flags"][own] & (SYN | RST)).any())
+
+    @staticmethod
+    def _all_seen(column: dict[str, Ints], bases: Sequence[int | None], ends: list[int]) -> bool:
+        """Nothing was acknowledged, closed or reset beyond or before what was seen."""
+        if (column["flags"] & RST).any():
+            return False
+        for side in (0, 1):
+            base = bases[side]
+            assert base is not None
+            acks = column["ack"][(column["direction"] != side) & (column["flags"] & ACK != 0)].astype(np.int64)
+            beyond = (acks - base) & 0xFFFFFFFF
+            if len(beyond) and int(beyond[beyond < _HALF].max(initial=0)) > ends[side] + 1:
+                return False
+            closing = (column["direction"] == side) & (column["flags"] & FIN != 0)
+            at = column["seq"][closing].astype(np.int64) + column["payload_length"][closing]
+            if (((at - base) & 0xFFFFFFFF) != ends[side]).any():
+                return False
+        return True
+
+    def _pair(
+        self,
+        flow: int,
+        requests: list[Request],
+        responses: list[Response],
+        sides: list[tuple[bytes, Ints, Ints]],
+    ) -> list[Exchange]:
+        stream = int(self._index.flows.stream[flow])
+        asked, answered = _parts(requests, *sides[0][1:]), _parts(responses, *sides[1][1:])
+        found = []
+        for request, part in zip(requests, asked, strict=True):
+            exchange = Exchange(flow, stream, request.version, request.method, "http", request.host, request.target)
+            exchange.request = part
+            found.append(exchange)
+        for exchange, response, part in zip(found, responses, answered, strict=False):
+            exchange.response = part
+            exchange.status, exchange.reason, exchange.media = response.status, response.reason, response.media
+        return found
+
+
+def _parts(messages: Sequence[Request | Response], ends: Ints, packets: Ints) -> list[Part]:
+    """Messages with the packets that carried them. ends: where each packet's bytes end in the direction."""
+    if not messages:
+        return []
+    starts, heads, stops = zip(*(message[:3] for message in messages), strict=True)
+    first = packets[np.searchsorted(ends, np.array(starts), "right")].tolist()
+    last = packets[np.searchsorted(ends, np.array(stops) - 1, "right")].tolist()
+    return [Part(*six) for six in zip(starts, heads, stops, first, last, last, strict=True)]

@@ -1,0 +1,99 @@
+"""HAR 1.2: its shape, its timings, and that no secret is in it unless it was asked for."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from inspector.export import redaction
+from inspector.export.har import archive
+from inspector.session import bundled, open_session
+
+# The format's objects and the names that each must have (the HAR 1.2 specification).
+NEEDED = {
+    "entry": {"startedDateTime", "time", "request", "response", "cache", "timings"},
+    "request": {"method", "url", "httpVersion", "cookies", "headers", "queryString", "headersSize", "bodySize"},
+    "response": {
+        "status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL", "headersSize", "bodySize",
+    },
+    "timings": {"send", "wait", "receive"},
+    "content": {"size", "mimeType"},
+}  # fmt: skip
+
+
+def check(entry: dict[str, Any]) -> None:
+    assert entry.keys() >= NEEDED["entry"]
+    for name in ("request", "response", "timings"):
+        assert entry[name].keys() >= NEEDED[name]
+    assert entry["response"]["content"].keys() >= NEEDED["content"]
+    assert datetime.fromisoformat(entry["startedDateTime"]).tzinfo is not None
+    timings = entry["timings"]
+    assert all(timings[name] >= 0 for name in ("send", "wait", "receive"))
+    assert entry["time"] == pytest.approx(sum(v for name, v in timings.items() if name != "ssl" and v > 0))
+    for header in entry["request"]["headers"] + entry["response"]["headers"] + entry["request"]["queryString"]:
+        assert header.keys() == {"name", "value"} and all(isinstance(text, str) for text in header.values())
+    for cookie in entry["request"]["cookies"] + entry["response"]["cookies"]:
+        assert {"name", "value"} <= cookie.keys()
+
+
+@pytest.mark.parametrize("name", [capture.name for capture in bundled()])
+def test_the_archive_of_a_bundled_capture_is_valid(name: str) -> None:
+    with_session = open_session(name)
+    for secrets in (False, True):
+        found = json.loads(json.dumps(archive(with_session, with_session.exchanges(), secrets)))["log"]
+        assert found["version"] == "1.2" and found["creator"].keys() >= {"name", "version"}
+        assert len(found["entries"]) == len(with_session.exchanges())
+        for entry in found["entries"]:
+            check(entry)
+    with_session.close()
+
+
+def test_bodies_are_decoded() -> None:
+    session = open_session("http-post-json")
+    first, second = archive(session, session.exchanges())["log"]["entries"]
+    assert json.loads(first["request"]["postData"]["text"])["city"] == "Zürich"
+    assert json.loads(second["response"]["content"]["text"])
+    assert second["request"]["postData"]["mimeType"] == "application/json"
+    session.close()
+
+
+def test_secrets_are_kept_only_where_asked_for() -> None:
+    session = open_session("http-post-json")
+    kept = json.dumps(archive(session, session.exchanges(), True))
+    taken = json.dumps(archive(session, session.exchanges(), False))
+    values = [cookie["value"] for entry in json.loads(kept)["log"]["entries"]
+              for cookie in entry["request"]["cookies"] + entry["response"]["cookies"]]  # fmt: skip
+    assert values and all(value in kept for value in values)
+    assert not any(f"={value}" in taken for value in values)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "left"),
+    [
+        ("Authorization", "Bearer abc.def", "Bearer (redacted)"),
+        ("authorization", "opaque", "(redacted)"),
+        ("Cookie", "sid=1; theme=dark", "sid=(redacted); theme=(redacted)"),
+        ("set-cookie", "sid=1; Path=/; HttpOnly", "sid=(redacted); Path=/; HttpOnly"),
+        ("X-Api-Key", "k", "(redacted)"),
+        ("x-csrf-token", "t", "(redacted)"),
+        ("x-amz-security-token", "t", "(redacted)"),
+        ("Location", "/cb?code=1&access_token=t#x", "/cb?code=1&access_token=(redacted)#x"),
+        ("content-type", "text/plain", "text/plain"),
+        ("x-request-id", "1", "1"),
+    ],
+)
+def test_headers(name: str, value: str, left: str) -> None:
+    assert redaction.header(name, value) == left
+
+
+def test_targets_forms_and_json() -> None:
+    assert redaction.url("http://u:p@h/?api_key=1&q=2") == "http://(redacted)@h/?api_key=(redacted)&q=2"
+    assert redaction.body("user=a&password=b", "application/x-www-form-urlencoded") == "user=a&password=(redacted)"
+    assert json.loads(redaction.body('{"accessToken": "x\\"y", "n": 1, "pin": 2}', "application/json")) == {
+        "accessToken": "(redacted)", "n": 1, "pin": "(redacted)",
+    }  # fmt: skip
+    assert redaction.body("password=b", "text/plain") == "password=b"
