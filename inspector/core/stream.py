@@ -174,6 +174,22 @@ class Reader:
         """Everything is read and nothing more will come."""
         return self.ended and self.pos >= self.arrived
 
+    @property
+    def reach(self) -> int:
+        """How far the bytes go from here: to the next gap, or as far as they have arrived."""
+        gap = self._next_gap() if self._gaps else None
+        return self.arrived if gap is None else max(gap[0], self.pos)
+
+    def present(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """The parts of a range that are in the capture, in order."""
+        found, at = [], start
+        for low, high in self._gaps:
+            if high > at and low < stop:
+                if low > at:
+                    found.append((at, low))
+                at = min(high, stop)
+        return [*found, (at, stop)] if at < stop else found
+
     def packet_at(self, offset: int) -> int:
         """The packet with which the byte at `offset` became readable."""
         at = bisect_right(self._until, offset)
@@ -222,9 +238,7 @@ class Reader:
 
     def peek_now(self, size: int) -> bytes:
         """What has arrived of the next `size` bytes, without moving or waiting."""
-        gap = self._next_gap() if self._gaps else None
-        stop = self.arrived if gap is None else max(gap[0], self.pos)
-        return self._bytes(self.pos, min(self.pos + size, stop))
+        return self._bytes(self.pos, min(self.pos + size, self.reach))
 
     def peek_at(self, start: int, size: int) -> bytes:
         """What has arrived of `size` bytes from `start` on, up to the next gap; for looking further on without moving."""

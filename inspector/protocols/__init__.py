@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inspector.core.protocol import Protocol
 from inspector.protocols.dns import dns
-from inspector.protocols.encodings import json, text
+from inspector.protocols.encodings import form, json, multipart, text
 from inspector.protocols.http import http1, sse
 from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
 from inspector.protocols.network import icmp, ipv4, ipv6
@@ -78,5 +78,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
     websocket.MESSAGE,
     json.PROTOCOL,
     text.PLAIN,
-    text.FORM,
+    form.PROTOCOL,
+    multipart.PROTOCOL,
 )

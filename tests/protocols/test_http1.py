@@ -12,7 +12,8 @@ import pytest
 from talk import C, S, Step, Unit, talk
 
 from inspector.core.span import Frame, trace
-from inspector.protocols.http.http1 import chunk_size, websocket_accept
+from inspector.protocols.http.framing import chunk_size
+from inspector.protocols.http.message import websocket_accept
 
 GET = b"GET /a?b=1 HTTP/1.1\r\nHost: example.com\r\n\r\n"
 NEXT = b"GET /next HTTP/1.1\r\nHost: example.com\r\n\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from typing import Protocol
 
 from inspector.core.limits import MAX_BODY_DECODED
 
@@ -14,16 +15,27 @@ class Damaged(Exception):
     """The coded bytes are not what they claim to be, or inflate beyond the limit."""
 
 
+class _Stream(Protocol):
+    """What every library's decoder is made to look like."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+
 class Decoder:
     """Undoes one coding. `feed` returns what its input made readable; raises Damaged."""
 
     def __init__(self, coding: str) -> None:
         self._total = 0
-        self._feed = _decoders[coding]()
+        self._stream = _decoders[coding]()
 
     def feed(self, data: bytes) -> bytes:
         try:
-            out = self._feed(data)
+            out = self._stream.feed(data)
+        except Damaged:
+            raise
         except Exception as error:  # each library has an error of its own
             raise Damaged(str(error)) from None
         self._total += len(out)
@@ -31,49 +43,98 @@ class Decoder:
             raise Damaged(f"inflates to more than {MAX_BODY_DECODED >> 20} MiB")
         return out
 
+    @property
+    def finished(self) -> bool:
+        """The coded stream has come to its end."""
+        return self._stream.finished
 
-def _zlib(wbits: int) -> Callable[[bytes], bytes]:
-    inflater = zlib.decompressobj(wbits)
-    return lambda data: inflater.decompress(data, MAX_BODY_DECODED + 1)
+
+class _Zlib:
+    """zlib's formats. A gzip stream may have several members one behind the other (RFC 1952, 2.2)."""
+
+    def __init__(self, wbits: int) -> None:
+        self._wbits = wbits
+        self._inflater = zlib.decompressobj(wbits)
+
+    def feed(self, data: bytes) -> bytes:
+        out = b""
+        while data:
+            if self._inflater.eof:
+                if self._wbits != 31 or not data.startswith(b"\x1f"):
+                    raise Damaged("bytes follow its end")
+                self._inflater = zlib.decompressobj(self._wbits)
+            out += self._inflater.decompress(data, MAX_BODY_DECODED + 1 - len(out))
+            if len(out) > MAX_BODY_DECODED:
+                break
+            data = self._inflater.unused_data
+        return out
+
+    @property
+    def finished(self) -> bool:
+        return self._inflater.eof
 
 
-def _deflate() -> Callable[[bytes], bytes]:
+class _Deflate:
     """The zlib format by the RFC; some servers send raw deflate, told apart by the first two bytes (RFC 1950, 2.2)."""
-    chosen: list[Callable[[bytes], bytes]] = []
-    waiting = b""
 
-    def feed(data: bytes) -> bytes:
-        nonlocal waiting
-        if not chosen:
-            waiting += data
-            if len(waiting) < 2:
+    def __init__(self) -> None:
+        self._chosen: _Zlib | None = None
+        self._waiting = b""
+
+    def feed(self, data: bytes) -> bytes:
+        if self._chosen is None:
+            data = self._waiting + data
+            if len(data) < 2:
+                self._waiting = data
                 return b""
-            wrapped = waiting[0] & 15 == 8 and int.from_bytes(waiting[:2], "big") % 31 == 0
-            chosen.append(_zlib(15 if wrapped else -15))
-            data = waiting
-        return chosen[0](data)
+            wrapped = data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+            self._chosen = _Zlib(15 if wrapped else -15)
+        return self._chosen.feed(data)
 
-    return feed
-
-
-def _brotli() -> Callable[[bytes], bytes]:
-    import brotli
-
-    inflater = brotli.Decompressor()
-    return lambda data: bytes(inflater.process(data, output_buffer_limit=MAX_BODY_DECODED + 1))
+    @property
+    def finished(self) -> bool:
+        return self._chosen is not None and self._chosen.finished
 
 
-def _zstd() -> Callable[[bytes], bytes]:
-    import zstandard
+class _Brotli:
+    def __init__(self) -> None:
+        import brotli
 
-    inflater = zstandard.ZstdDecompressor(max_window_size=8 << 20).decompressobj()  # RFC 9659: windows of 8 MiB at most
-    return lambda data: inflater.decompress(data)
+        self._inflater = brotli.Decompressor()
+
+    def feed(self, data: bytes) -> bytes:
+        return bytes(self._inflater.process(data, output_buffer_limit=MAX_BODY_DECODED + 1))
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._inflater.is_finished())
 
 
-_decoders: dict[str, Callable[[], Callable[[bytes], bytes]]] = {
-    "gzip": lambda: _zlib(31),
-    "x-gzip": lambda: _zlib(31),
-    "deflate": _deflate,
-    "br": _brotli,
-    "zstd": _zstd,
+class _Zstd:
+    STEP = 256  # bytes fed at a time: a block of 4 bytes may stand for 128 KiB, and no output limit can be given
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._inflater = zstandard.ZstdDecompressor(max_window_size=8 << 20).decompressobj()  # RFC 9659: 8 MiB at most
+
+    def feed(self, data: bytes) -> bytes:
+        out = bytearray()
+        for at in range(0, len(data), self.STEP):
+            out += self._inflater.decompress(data[at : at + self.STEP])
+            if len(out) > MAX_BODY_DECODED:
+                break
+        return bytes(out)
+
+    @property
+    def finished(self) -> bool:
+        return self._inflater.eof
+
+
+_decoders: dict[str, Callable[[], _Stream]] = {
+    "gzip": lambda: _Zlib(31),
+    "x-gzip": lambda: _Zlib(31),
+    "deflate": _Deflate,
+    "br": _Brotli,
+    "zstd": _Zstd,
 }

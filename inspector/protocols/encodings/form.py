@@ -1,0 +1,56 @@
+"""Form data in a body: names and values (WHATWG URL, 5: application/x-www-form-urlencoded), decoded, each with its bytes."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_plus
+
+from inspector.core.cursor import Cursor
+from inspector.core.field import catalog, octets, string
+from inspector.core.protocol import Protocol
+
+MAX_PAIRS = 2000  # pairs shown of one body
+
+FIELDS = catalog(
+    string("urlencoded-form.pair", "Pair"),
+    string("urlencoded-form.key", "Key"),
+    string("urlencoded-form.value", "Value"),
+    octets("urlencoded-form.rest", "More"),
+)
+
+
+def dissect(c: Cursor) -> None:
+    pairs: list[str] = []
+    while c.remaining and len(pairs) < MAX_PAIRS:
+        raw = _next(c)
+        name, equals, value = raw.partition(b"=")
+        key, content = _decoded(name), _decoded(value)
+        with c.group("urlencoded-form.pair", raw.decode("utf-8", "surrogateescape"), f"{key} = {content}"):
+            c.add("urlencoded-form.key", key, c.pos, c.pos + len(name))
+            if equals:
+                c.add("urlencoded-form.value", content, c.pos + len(name) + 1, c.pos + len(raw))
+            c.skip(min(len(raw) + 1, c.remaining))  # with the ampersand
+        pairs.append(f"{key} = {content}")
+    if c.remaining:
+        c.octets("urlencoded-form.rest", c.remaining)
+    c.layer.summary = ", ".join(pairs[:8])
+
+
+def _next(c: Cursor) -> bytes:
+    """The bytes up to the next ampersand, looked for a little at a time."""
+    size = 256
+    while True:
+        ahead = c.peek(size)
+        found = ahead.find(b"&")
+        if found >= 0 or size >= c.remaining:
+            return ahead[:found] if found >= 0 else ahead
+        size *= 4
+
+
+def _decoded(raw: bytes) -> str:
+    return unquote_plus(raw.decode("utf-8", "surrogateescape"), errors="surrogateescape")
+
+
+PROTOCOL = Protocol(
+    "urlencoded-form", "Form data", 6, FIELDS, dissect, keys={"media_type": ["application/x-www-form-urlencoded"]},
+    reference="WHATWG URL, 5",
+)  # fmt: skip

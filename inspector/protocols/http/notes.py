@@ -1,0 +1,295 @@
+"""What an HTTP/1 message means, with the section of the specification: framing, connection, caching, cookies, and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from inspector.core.field import Field
+from inspector.core.layer import Layer, Note
+from inspector.protocols.http.framing import body_of
+from inspector.protocols.http.head import Head
+
+KEPT_METHOD = {307: "15.4.8", 308: "15.4.9"}
+REDIRECTS = {301: "15.4.2", 302: "15.4.3", 303: "15.4.4", **KEPT_METHOD}
+
+
+class Message:
+    """A dissected message as the notes see it: header lines by name, each with its field."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.request = layer.find("http.request.method") is not None
+        self.lines: list[tuple[str, str, Field]] = []
+        for field in layer.fields:
+            parts = {child.name: child.value for child in field.children}
+            if "http.header.name" in parts:
+                name = str(parts["http.header.name"]).strip().lower()
+                self.lines.append((name, str(parts.get("http.header.value", "")), field))
+        side = ("method", "uri", "version") if self.request else ("version", "code", "phrase")
+        words = [str(layer.value(f"http.{'request' if self.request else 'response'}.{word}", "")) for word in side]
+        self.head = Head(self.request, (words[0], words[1], words[2]), [(name, value) for name, value, _ in self.lines])
+        self.code = self.head.code
+        self.asked_method = str(layer.value("http.response_for.method", ""))
+
+    def line(self, name: str) -> tuple[str, Field] | None:
+        """The first header line of that name."""
+        return next(((value, field) for key, value, field in self.lines if key == name), None)
+
+    @property
+    def start(self) -> Field:
+        """The field of the start line that says most: the method, or the status code."""
+        field = self.layer.find("http.request.method" if self.request else "http.response.code")
+        return field if field is not None else self.layer.fields[0]
+
+
+Notes = Iterator[Note]
+
+
+def explain(layer: Layer) -> list[Note]:
+    if layer.find("http.request.method") is None and layer.find("http.response.version") is None:
+        return list(_chunk(layer))
+    message = Message(layer)
+    return [note for topic in TOPICS for note in topic(message)]
+
+
+def _chunk(layer: Layer) -> Notes:
+    size, data = layer.find("http.chunk_size"), layer.find("http.chunk_data")
+    if size is None:
+        return
+    if data is None:
+        yield Note(size.span, "the last chunk", "A chunk of size 0 ends the body; only trailers may follow.", "RFC 9112, 7.1")
+    else:
+        why = f"The size, {str(size.value)[:20]} in hexadecimal, stands in front: what follows need not be known yet."
+        yield Note(size.span, "chunk", why, "RFC 9112, 7.1")
+
+
+def _framing(message: Message) -> Notes:
+    body = body_of(message.head, message.asked_method)
+    at = next((found[1] for name in ("transfer-encoding", "content-length") if (found := message.line(name))), message.start)
+    if message.request and message.head.start[0] == "CONNECT":
+        return
+    if not message.request and message.asked_method == "CONNECT" and 200 <= message.code < 300:
+        why = "From the byte behind the blank line on, the connection is a tunnel: the proxy copies bytes and reads none."
+        yield Note(message.start.span, "tunnel", why, "RFC 9110, 9.3.6")
+        return
+    why = body.why[0].upper() + body.why[1:]
+    chunks = [field for field in message.layer.fields if field.name == "http.chunk"]
+    sizes = [child.span.size for chunk in chunks for child in chunk.children if child.name == "http.chunk_data"]
+    if sizes:
+        why += f"; here {sum(sizes):,} bytes in {len(sizes):,} chunk{'s' if len(sizes) != 1 else ''}"
+    yield Note(at.span, "why the body ends", f"{why}.", f"RFC 9112, {body.section}")
+
+
+def _connection(message: Message) -> Notes:
+    tokens = message.head.tokens("connection")
+    found = message.line("connection")
+    at = found[1] if found else message.start
+    if message.code == 101:
+        protocol = message.head.get("upgrade") or "another protocol"
+        why = f"From the byte behind the blank line on, this connection no longer speaks HTTP, but {protocol[:40]}."
+        yield Note(message.start.span, "101 Switching Protocols", why, "RFC 9110, 15.2.2")
+    elif "upgrade" in tokens and message.request:
+        protocol = message.head.get("upgrade") or "another protocol"
+        why = (
+            f"The client asks to go on in {protocol[:40]}; a server that does not want to answers as if it had not been asked."
+        )
+        yield Note(at.span, "upgrade", why, "RFC 9110, 7.8")
+    elif "close" in tokens:
+        who = "client" if message.request else "server"
+        yield Note(at.span, "close", f"The {who} will not use this connection after this exchange.", "RFC 9112, 9.6")
+    elif message.head.version == "HTTP/1.0" and "keep-alive" not in tokens:
+        yield Note(at.span, "close", "HTTP/1.0 without keep-alive: the connection ends with the response.", "RFC 9112, 9.3")
+    elif message.head.version == "HTTP/1.0":
+        yield Note(at.span, "keep-alive", "HTTP/1.0 keeps the connection only where both sides say so.", "RFC 9112, 9.3")
+    elif message.head.version == "HTTP/1.1" and not message.request and message.code >= 200 and found:
+        yield Note(
+            at.span, "keep-alive", "The next request may use this connection; HTTP/1.1 needs no header for it.", "RFC 9112, 9.3"
+        )
+    if (expect := message.line("expect")) and expect[0].lower() == "100-continue":
+        why = "The client holds its body back until the server says 100, or an error that saves sending it."
+        yield Note(expect[1].span, "expectation", why, "RFC 9110, 10.1.1")
+    if message.code == 100:
+        yield Note(
+            message.start.span,
+            "100 Continue",
+            "The server wants the body; its final answer is still to come.",
+            "RFC 9110, 15.2.1",
+        )
+
+
+_DIRECTIVES: dict[str, tuple[str, str]] = {
+    "no-store": ("no cache may keep this", "5.2.2.5"),
+    "no-cache": ("a cache may keep it but must ask the server each time before using it", "5.2.2.4"),
+    "private": ("only the user's own cache may keep it, no shared one", "5.2.2.7"),
+    "public": ("any cache may keep it, even where it normally would not", "5.2.2.9"),
+    "must-revalidate": ("once stale it must not be used without asking the server", "5.2.2.2"),
+}
+
+
+def _caching(message: Message) -> Notes:
+    if (found := message.line("cache-control")) and not message.request:
+        said, sections = [], []
+        for token in found[0].lower().split(","):
+            name, _, value = token.strip().partition("=")
+            value = value.strip('" ')
+            if name in ("max-age", "s-maxage") and value.isascii() and value.isdigit():
+                whom = "" if name == "max-age" else "shared caches: "
+                said.append(f"{whom}fresh for {int(value[:18]):,} seconds")
+                sections.append("5.2.2.1" if name == "max-age" else "5.2.2.10")
+            elif name in _DIRECTIVES:
+                said.append(_DIRECTIVES[name][0])
+                sections.append(_DIRECTIVES[name][1])
+        if said:
+            why = "; ".join(said)
+            yield Note(found[1].span, "caching", f"{why[0].upper()}{why[1:]}.", f"RFC 9111, {', '.join(sections)}")
+    if not message.request and (tag := message.line("etag")):
+        kind = "a weak one: the same in meaning, not byte for byte" if tag[0].startswith("W/") else "byte for byte"
+        why = f"A name for this version of the content ({kind}). The client can ask later whether it still holds."
+        yield Note(tag[1].span, "validator", why, "RFC 9110, 8.8.3")
+    if (age := message.line("age")) and age[0].isascii() and age[0].isdigit():
+        why = f"A cache answered: the server made this {int(age[0][:18]):,} seconds ago."
+        yield Note(age[1].span, "from a cache", why, "RFC 9111, 5.1")
+
+
+_CONDITIONS = {
+    "if-none-match": ("only if no version that the client has is current; else 304 without a body", "13.1.2"),
+    "if-modified-since": ("only if it changed after that time; else 304 without a body", "13.1.3"),
+    "if-match": ("only if the version is still the one the client knows, so that no other change is lost; else 412", "13.1.1"),
+    "if-unmodified-since": ("only if it did not change after that time; else 412", "13.1.4"),
+    "if-range": ("the range only if the version is still the same; else the whole", "13.1.5"),
+}
+
+
+def _conditions(message: Message) -> Notes:
+    if message.request:
+        for name, (why, section) in _CONDITIONS.items():
+            if found := message.line(name):
+                yield Note(found[1].span, "condition", f"The request is to be done {why}.", f"RFC 9110, {section}")
+    elif message.code == 304:
+        why = "What the client has is still current: it uses its own copy, and no body is sent."
+        yield Note(message.start.span, "304 Not Modified", why, "RFC 9110, 15.4.5")
+    elif message.code == 412:
+        yield Note(
+            message.start.span, "412", "The condition of the request does not hold; nothing was done.", "RFC 9110, 15.5.13"
+        )
+
+
+def _ranges(message: Message) -> Notes:
+    if message.request and (wanted := message.line("range")):
+        yield Note(wanted[1].span, "range", f"Only a part is wanted: {wanted[0][:80]}.", "RFC 9110, 14.2")
+    elif not message.request and (part := message.line("content-range")):
+        title = {206: "206 Partial Content", 416: "416 Range Not Satisfiable"}.get(message.code, "range")
+        why = f"The body is a part of the whole: {part[0][:80]}." if message.code == 206 else f"What there is: {part[0][:80]}."
+        section = {206: "15.3.7", 416: "15.5.17"}.get(message.code, "14.4")
+        yield Note(part[1].span, title, why, f"RFC 9110, {section}")
+
+
+_SAME_SITE = {
+    "strict": "it is sent only with requests that this site itself starts",
+    "lax": "from other sites it is sent only when the user goes to this one",
+    "none": "it is sent with requests from any site",
+}
+
+
+def _cookies(message: Message) -> Notes:
+    for name, value, field in message.lines:
+        if name == "cookie" and message.request:
+            count = len([pair for pair in value.split(";") if pair.strip()])
+            why = (
+                f"{count} cookie{'s' if count != 1 else ''} that the server set earlier: by them it knows the client again, for"
+                " HTTP itself remembers nothing."
+            )
+            yield Note(field.span, "cookies sent", why, "RFC 6265, 5.4")
+        elif name == "set-cookie" and not message.request:
+            yield Note(field.span, f"cookie {value.partition('=')[0].strip()[:40]}", _cookie(value), "RFC 6265, 4.1 and 5.2")
+
+
+def _cookie(value: str) -> str:
+    parts = (part.strip().partition("=") for part in value.split(";")[1:])
+    attributes = {name.strip().lower(): content.strip() for name, _, content in parts}
+    said = []
+    seconds = attributes.get("max-age", "")
+    if seconds.lstrip("-").isdigit() and seconds.isascii():
+        said.append("it is deleted" if int(seconds[:18]) <= 0 else f"the client keeps it for {int(seconds[:18]):,} seconds")
+    elif attributes.get("expires"):
+        said.append(f"the client keeps it until {attributes['expires'][:40]}")
+    else:
+        said.append("the client keeps it until it is closed")
+    said.append(f"for {attributes['domain'][:60]} and all below it" if attributes.get("domain") else "for this host alone")
+    if "secure" in attributes:
+        said.append("over TLS only")
+    if "httponly" in attributes:
+        said.append("hidden from scripts")
+    if attributes.get("samesite", "").lower() in _SAME_SITE:
+        said.append(_SAME_SITE[attributes["samesite"].lower()])
+    return f"{said[0][0].upper()}{said[0][1:]}, {', '.join(said[1:])}."
+
+
+def _redirects(message: Message) -> Notes:
+    if message.code not in REDIRECTS:
+        return
+    found = message.line("location")
+    if found is None:
+        return
+    if message.code in KEPT_METHOD:
+        method = "with the same method and body"
+    elif message.code == 303:
+        method = "with GET"
+    else:
+        method = "in practice with GET after a POST"
+    lasting = "for good" if message.code in (301, 308) else "for now"
+    why = f"The resource is elsewhere {lasting}: the client asks {found[0][:120]} {method}."
+    yield Note(found[1].span, "redirect", why, f"RFC 9110, {REDIRECTS[message.code]}")
+
+
+_SCHEMES = {
+    "basic": ("user and password in Base64, which hides nothing: only TLS protects them", "RFC 7617, 4"),
+    "bearer": ("a token; whoever holds it is let in", "RFC 6750, 1.2"),
+    "digest": ("a hash over the password and the server's nonce, not the password itself", "RFC 7616, 3.4"),
+    "negotiate": ("a Kerberos or NTLM token", "RFC 4559, 4"),
+    "ntlm": ("a message of the NTLM handshake, which belongs to this connection and not to one request", "MS-NTHT, 2.1"),
+}
+
+
+def _authentication(message: Message) -> Notes:
+    for name, value, field in message.lines:
+        scheme, _, secret = value.strip().partition(" ")
+        what, reference = _SCHEMES.get(scheme.lower(), ("a scheme of its own", "RFC 9110, 11.1"))
+        if name in ("authorization", "proxy-authorization") and message.request:
+            why = f"{scheme[:20]}: {what}. {len(secret.strip()):,} characters, not shown here."
+            yield Note(field.span, "credentials", why, reference)
+        elif name in ("www-authenticate", "proxy-authenticate") and not message.request:
+            title = f"{message.code}: who are you?" if message.code in (401, 407) else "challenge"
+            yield Note(field.span, title, f"The client is to ask again with {scheme[:20]}: {what}.", reference)
+
+
+def _negotiation(message: Message) -> Notes:
+    if message.request and (accept := message.line("accept-encoding")):
+        yield Note(accept[1].span, "codings offered", f"The client can undo: {accept[0][:80]}.", "RFC 9110, 12.5.3")
+    if not message.request and (coding := message.line("content-encoding")):
+        why = f"The content is coded with {coding[0][:40]}: what is counted above is the coded size."
+        yield Note(coding[1].span, "content coding", why, "RFC 9110, 8.4")
+    if not message.request and (vary := message.line("vary")):
+        why = f"The answer depends on the request's {vary[0][:80]}: a cache keeps one answer for each."
+        yield Note(vary[1].span, "vary", why, "RFC 9110, 12.5.5")
+
+
+def _streams(message: Message) -> Notes:
+    kind = message.line("content-type")
+    if not message.request and kind and kind[0].split(";")[0].strip().lower() == "text/event-stream" and message.code == 200:
+        why = "A stream of events: the response goes on for as long as both sides like, and each event counts when it is whole."
+        yield Note(kind[1].span, "event stream", why, "WHATWG HTML, 9.2")
+    if message.request and (last := message.line("last-event-id")):
+        why = f"The client was connected before: it has seen everything up to the event with the id {last[0][:60]}."
+        yield Note(last[1].span, "reconnected", why, "WHATWG HTML, 9.2.4")
+    if not message.request and (accept := message.line("sec-websocket-accept")):
+        why = (
+            f"{accept[0][:40]} is SHA-1 over the request's Sec-WebSocket-Key and a fixed text, in Base64: proof that the server"
+            " speaks WebSocket and did not take the request for an ordinary one. It keeps nothing secret."
+        )
+        yield Note(accept[1].span, "accept", why, "RFC 6455, 1.3 and 4.2.2")
+
+
+TOPICS: tuple[Callable[[Message], Notes], ...] = (
+    _framing, _connection, _caching, _conditions, _ranges, _cookies, _redirects, _authentication, _negotiation, _streams,
+)  # fmt: skip
