@@ -36,15 +36,16 @@ def codings(head: Head) -> list[str]:
     return [name for name in head.tokens("transfer-encoding") if name != "identity"]
 
 
-def content_lengths(head: Head) -> set[str]:
+def content_lengths(head: Head) -> list[str]:
     """The different values of Content-Length; a list of equal values is one value (RFC 9110, 8.6)."""
-    return {part.strip(" \t") for name, value in head.headers if name == "content-length" for part in value.split(",")}
+    values = (part.strip(" \t") for name, value in head.headers if name == "content-length" for part in value.split(","))
+    return list(dict.fromkeys(values))
 
 
 def content_length(head: Head) -> int | None:
-    """The length that is given; None where there is none, or where the values differ or are no number."""
-    values = content_lengths(head)
-    value = next(iter(values)) if len(values) == 1 else ""
+    """The length that is given; None where there is none or it is no number. Of different ones the first, though nobody
+    should go on reading such a message (RFC 9112, 6.3)."""
+    value = next(iter(content_lengths(head)), "")
     return int(value) if value.isascii() and value.isdigit() and len(value) <= MAX_LENGTH_DIGITS else None
 
 

@@ -41,8 +41,9 @@ class Line(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The name in lower case, without the white space that must not follow it."""
-        return self.name.text.rstrip(" \t").lower()
+        """The name in lower case. One with white space behind it is another name: a receiver must not take it for this one
+        (RFC 9112, 5.1)."""
+        return self.name.text.lower()
 
 
 class Layout(NamedTuple):

@@ -33,7 +33,9 @@ def sniff(prefix: bytes) -> Sniff:
         return Sniff.YES
     method = line.split(b" ")[0]
     if b"\n" in prefix:
-        return Sniff.YES if is_request_line(line) and b" HTTP/1" in line else Sniff.NO
+        if not is_request_line(line):
+            return Sniff.NO
+        return Sniff.YES if b" HTTP/1" in line else Sniff.NEED_MORE  # HTTP/0.9: too little to be sure, the port must say it too
     if b" " in line:
         return (Sniff.NEED_MORE if len(prefix) < 512 else Sniff.YES) if method.decode("latin-1") in METHODS else Sniff.NO
     possible = any(name.encode().startswith(method) for name in METHODS) or b"HTTP/1.".startswith(prefix[:7])
