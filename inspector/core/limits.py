@@ -11,3 +11,6 @@ MAX_DATAGRAM = 65_535 + 60  # a reassembled IP datagram (RFC 791: total length i
 MAX_OPEN_DATAGRAMS = 1024  # fragmented datagrams waiting for their rest
 MAX_NESTING = 64  # JSON, DER, multipart inside one another
 MAX_REASSEMBLY = 64 * 1024 * 1024  # bytes that one direction holds while it waits for a missing segment
+MAX_HEADER_TABLE = 1024 * 1024  # an HPACK table: browsers offer 64 KiB; a peer may claim 4 GiB
+MAX_HEADER_FIELDS = 2000  # representations in one header block: one octet each can ask for a table entry of any size
+MAX_STREAMS = 10_000  # HTTP/2 streams remembered in one connection, closed ones too: frames may still arrive for them

@@ -6,6 +6,8 @@ from inspector.core.protocol import Protocol
 from inspector.protocols.dns import dns
 from inspector.protocols.encodings import form, json, multipart, text
 from inspector.protocols.http import http1, sse
+from inspector.protocols.http2 import body as http2_body
+from inspector.protocols.http2 import http2
 from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
 from inspector.protocols.network import icmp, ipv4, ipv6
 from inspector.protocols.tls import handshake, record, ssl2
@@ -73,6 +75,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ssl2.PROTOCOL,
     http1.PROTOCOL,
     http1.SSDP,
+    http2.PROTOCOL,
+    http2_body.PROTOCOL,
     sse.PROTOCOL,
     websocket.PROTOCOL,
     websocket.MESSAGE,

@@ -1,0 +1,79 @@
+"""The body of a message over HTTP/2: all that a stream's DATA carried in one direction, shown when it is whole."""
+
+from __future__ import annotations
+
+from inspector.core.cursor import Cursor
+from inspector.core.field import catalog, octets, u32
+from inspector.core.layer import Severity
+from inspector.core.limits import MAX_BODY_DECODED
+from inspector.core.protocol import Protocol
+from inspector.core.span import Derived, Origin, Span
+from inspector.core.stream import Gap, Reader, Steps, StreamParser
+from inspector.protocols.http import codings
+from inspector.protocols.http.head import Head
+
+FIELDS = catalog(
+    octets("http2.body.reassembled.data", "Body"),
+    u32("http2.body.reassembled.length", "Body length"),
+)
+
+
+class Body(StreamParser):
+    """One direction of one stream."""
+
+    protocol = "http2.body"
+
+    def __init__(self) -> None:
+        self._missing = 0
+
+    def parse(self, reader: Reader, resync: bool) -> Steps[None]:
+        while True:
+            try:
+                if not (yield from reader.some()):
+                    break
+                reader.pos += len(reader.peek_now(reader.available))
+            except Gap as gap:
+                self._missing += gap.size
+        if reader.arrived:
+            info = {**self.node.info, "missing": self._missing}
+            whole = not reader.reset and not self._missing
+            self.node.emit("body", reader, 0, reader.arrived, info, packet=reader.end_packet, complete=whole)
+
+
+def dissect(c: Cursor) -> None:
+    info = c.context.info
+    head: Head | None = info.get("head")
+    size = c.remaining
+    start = c.pos
+    c.octets("http2.body.reassembled.data", size)
+    body = c.span(start)
+    c.generated("http2.body.reassembled.length", size, body)
+    c.layer.summary = f"body on stream {info.get('stream', '?')}, {size:,} bytes"
+    if info.get("missing"):
+        c.layer.summary += f", {info['missing']:,} of them missing from the capture"
+    if head is None or info.get("missing"):
+        return
+    data = c.slice(start, c.pos)
+    for coding in reversed(head.tokens("content-encoding")):
+        if coding not in codings.NAMES:
+            break
+        try:
+            data = codings.Decoder(coding).feed(data)
+        except codings.Damaged as damaged:
+            if info.get("complete", True):
+                c.issue("content-coding", f"the body is no whole {coding} stream: {damaged}", Severity.ERROR, body)
+            return
+        decoded = Derived(f"{body.buffer.id}:{coding}", f"decompressed ({coding})", data, [Origin(0, len(data), body, False)])
+        body = Span(decoded, 0, len(data))
+        c.layer.summary += f", {coding}: {len(data):,} bytes"
+    if len(data) >= MAX_BODY_DECODED:
+        c.issue("limit", f"the body is shown to {MAX_BODY_DECODED >> 20} MiB", Severity.NOTE, body)
+    media = (head.get("content-type") or "").split(";")[0].strip().lower()
+    key = "json" if media == "application/json" or media.endswith("+json") else media
+    if key:
+        c.hand_on(body, "media_type", key, f"content-type: {media}")
+
+
+PROTOCOL = Protocol(
+    "http2.body", "HTTP/2 body", 7, FIELDS, dissect, keys={"http2.body": ["message"]}, parser=Body, reference="RFC 9113, 8.1"
+)
