@@ -104,17 +104,22 @@ class Http2(StreamParser):
         if self.client < 0:
             self.client = int(self.node.info.get("client", self.node.client))
             self.messages.upgraded(self.node.info)
-        try:
-            if resync:
-                self._lose(side)
-            if resync or not (side.begun or (yield from self._beginning(reader, side))):
+        lost = resync
+        while True:
+            try:
+                if lost:
+                    self._lose(side)
+                if lost or not (side.begun or (yield from self._beginning(reader, side))):
+                    lost, side.begun = False, True
+                    yield from self._find(reader)
                 side.begun = True
-                yield from self._find(reader)
-            side.begun = True
-            while (yield from reader.some()):
-                yield from self._frame(reader, side)
-        except Ended:
-            pass
+                while (yield from reader.some()):
+                    yield from self._frame(reader, side)
+                break
+            except Gap:
+                lost = True  # at once, so that the other direction is not judged by what is missing here
+            except Ended:
+                break
         for stream in self.streams.values():
             self.messages.end(stream, reader.direction, reader.end_packet, reset=True)
 
@@ -192,6 +197,9 @@ class Http2(StreamParser):
             if reader.pos - gap.size > start:
                 self.node.emit("rest", reader, start, reader.pos - gap.size)
             raise
+        other = self.node.reader(1 - reader.direction)
+        if other.available and not other.peek_now(1):  # it stands before a gap that it has not passed yet
+            self._lose(self.sides[1 - reader.direction])
         if not side.seen_from_start and not plausible(head, (1 << 24) - 1):  # what was taken for a frame was none
             reader.pos = start + 1
             self._lose(side)
@@ -215,7 +223,8 @@ class Http2(StreamParser):
             info["missing"] = missing
         longest = self.sides[1 - reader.direction].most(Setting.MAX_FRAME_SIZE, DEFAULT_MAX_FRAME)
         if length > longest and self.sides[1 - reader.direction].seen_from_start:
-            self._wrong(info, "frame-size", f"longer than the {longest:,} octets that the receiver accepts (RFC 9113, 4.2)")
+            text = f"longer than the {longest:,} octets that the receiver accepts (RFC 9113, 4.2)"
+            self._wrong(info, "frame-size", text, 1 - reader.direction)
         block = side.block
         if block is not None and (kind != Type.CONTINUATION or stream != block.frame.stream):
             self._wrong(info, "continuation", "a header block is not finished: only its CONTINUATION may come (RFC 9113, 6.10)")
@@ -247,9 +256,10 @@ class Http2(StreamParser):
             for direction in (0, 1):
                 self.messages.end(stream, direction, frame.packet, reset=True)
 
-    @staticmethod
-    def _wrong(info: dict[str, Any], code: str, text: str) -> None:
-        info["issues"].append((code, text))
+    def _wrong(self, info: dict[str, Any], code: str, text: str, heard: int | None = None) -> None:
+        """Something is wrong with a frame. heard: the direction that this rests upon; where it turns out later that bytes of
+        it are missing (a gap shows only by what follows), nothing is said."""
+        info["issues"].append((code, text, None if heard is None else self.sides[heard]))
 
     def _spoil(self, side: Side) -> None:
         """A header block cannot be read to its end: what it would have put into the table is not known."""
@@ -275,6 +285,8 @@ class Http2(StreamParser):
             owner.highest = max(owner.highest, number)
             if not complete:
                 state = State.UNKNOWN if number < owner.highest else State.IDLE
+        elif opener == self.client and state is State.IDLE:
+            self._wrong(info, "stream-id", "a client opens streams with odd numbers (RFC 9113, 5.1.1)")
         stream = Stream(number, state, self.epoch)
         self.streams[number] = stream
         while len(self.streams) > MAX_STREAMS:
@@ -288,7 +300,7 @@ class Http2(StreamParser):
         wrong = stream.apply(event(what, direction == self.client))
         info["states"] = (info["states"][0] if "states" in info else before, stream.state)
         if wrong is not None:
-            self._wrong(info, "stream-state", f"{wrong.error}: {wrong.text}")
+            self._wrong(info, "stream-state", f"{wrong.error}: {wrong.text}", 1 - direction)
 
     # --- DATA and windows
 
@@ -336,7 +348,7 @@ class Http2(StreamParser):
         over = [name for name, (_, after) in zip(("connection", "stream"), info["windows"], strict=True) if _negative(after)]
         most = self.sides[1 - direction].most(Setting.INITIAL_WINDOW_SIZE, DEFAULT_WINDOW)
         if length and ("connection" in over or ("stream" in over and most + stream.credit[direction] < 0)):
-            self._wrong(info, "flow-control", f"more than the {over[0]}'s window allows (RFC 9113, 6.9.1)")
+            self._wrong(info, "flow-control", f"more than the {over[0]}'s window allows (RFC 9113, 6.9.1)", 1 - direction)
         if frame.flags & Flag.END_STREAM:
             self._apply(stream, "END", direction, info)
             self.messages.end(stream, direction, frame.packet)
@@ -354,7 +366,7 @@ class Http2(StreamParser):
             change = (before, self._left(stream, 1 - direction))
         info["windows"] = (change, (None, None)) if not frame.stream else ((None, None), change)
         if change[1] is not None and change[1] > MAX_WINDOW:
-            self._wrong(info, "flow-control", "a window of more than 2^31-1 octets (RFC 9113, 6.9.1)")
+            self._wrong(info, "flow-control", "a window of more than 2^31-1 octets (RFC 9113, 6.9.1)", 1 - direction)
 
     # --- SETTINGS
 
@@ -423,9 +435,9 @@ class Http2(StreamParser):
         wrong = stream.apply(Event.PROMISED)
         info["promised_states"] = (before, stream.state)
         if wrong is not None:
-            self._wrong(info, "stream-state", f"{wrong.error}: {wrong.text}")
+            self._wrong(info, "stream-state", f"{wrong.error}: {wrong.text}", self.client)
         if self.sides[self.client].setting(Setting.ENABLE_PUSH, 1) == 0:
-            self._wrong(info, "push", "the client has switched push off (RFC 9113, 6.5.2 and 8.4)")
+            self._wrong(info, "push", "the client has switched push off (RFC 9113, 6.5.2 and 8.4)", self.client)
 
     def _recognise_client(self, direction: int, block: Block) -> None:
         """Where the preface was not seen: a request comes from the client, a response from the server."""
@@ -484,7 +496,7 @@ class Http2(StreamParser):
         most = other.most(Setting.HEADER_TABLE_SIZE, DEFAULT_TABLE)
         if size > most and other.seen_from_start:
             text = f"a table of {size:,} octets where SETTINGS_HEADER_TABLE_SIZE allows {most:,} (RFC 7541, 6.3)"
-            self._wrong(info, "hpack-size", text)
+            self._wrong(info, "hpack-size", text, 1 - direction)
         if block.headers:
             self._wrong(info, "hpack-size", "a size update must stand at the beginning of a block (RFC 7541, 4.2)")
 

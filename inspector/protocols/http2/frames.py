@@ -169,8 +169,9 @@ def dissect(c: Cursor) -> None:
             c.octets("http2.unknown", c.remaining)
             if kind in SIZES:
                 c.issue("frame-size", f"{type_name(kind)} is {SIZES[Type(kind)]} octets: FRAME_SIZE_ERROR (RFC 9113, 6)")
-    for code, text in info.get("issues", ()):
-        c.issue(code, text, Severity.ERROR, Span(c.buffer, c.start, c.pos))
+    for code, text, heard in info.get("issues", ()):
+        if heard is None or heard.seen_from_start:
+            c.issue(code, text, Severity.ERROR, Span(c.buffer, c.start, c.pos))
     _generated(c, kind)
 
 

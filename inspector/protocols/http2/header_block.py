@@ -243,8 +243,8 @@ class Table:
 
     def resize(self, size: int) -> None:
         """A dynamic table size update (6.3)."""
-        if size > MAX_HEADER_TABLE:
-            self.complete = False
+        if size == 0 or size > MAX_HEADER_TABLE:  # an empty table is known; a longer one than is kept here is not
+            self.complete = size == 0
         before = len(self._table.dynamic_entries)
         self._table.maxsize = min(size, MAX_HEADER_TABLE)
         self._evicted += before - len(self._table.dynamic_entries)

@@ -102,9 +102,9 @@ class Messages:
         if role in ("request", "response"):
             stream.headed[direction] = True
         info["asked"] = stream.asked
-        info["issues"] += problems(role, headers)
+        info["issues"] += [(code, text, None) for code, text in problems(role, headers)]
         if role == "trailers" and not ends:
-            info["issues"].append(("trailers", "trailers must end the stream (RFC 9113, 8.1)"))
+            info["issues"].append(("trailers", "trailers must end the stream (RFC 9113, 8.1)", None))
         if not from_client and (role == "trailers" or ends):
             self._call_status(stream, headers, info)
         if ends:
