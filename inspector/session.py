@@ -613,7 +613,6 @@ class Session:
             severity,
         )
 
-
     def _end(self, field: Field, packet: int) -> str:
         if field.spec.kind in (Kind.IPV4, Kind.IPV6):
             return self.name(bytes(field.value), packet)

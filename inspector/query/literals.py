@@ -183,7 +183,7 @@ def _time(spec: FieldSpec, text: str, quoted: bool) -> int:
             except ValueError:
                 continue
     if moment is None:
-        raise Unfit("is no time, such as \"2026-11-24 08:00:00.5\"")
+        raise Unfit('is no time, such as "2026-11-24 08:00:00.5"')
     if utc:
         moment = moment.replace(tzinfo=UTC)
     elif moment.tzinfo is None:

@@ -365,7 +365,7 @@ class _Builder:
                 return chr(value)
             if char in _ESCAPES or char in "\"'\\":
                 return _ESCAPES.get(char, char)
-            raise FilterError(self.text, f"\\{char} is no escape; a backslash is written \\\\ or in a raw string r\"…\"", at)
+            raise FilterError(self.text, f'\\{char} is no escape; a backslash is written \\\\ or in a raw string r"…"', at)
 
         written = _ESCAPE.sub(one, text)
         return written.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")

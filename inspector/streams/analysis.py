@@ -316,11 +316,7 @@ def _ack_lost(s: Segment, own: _Side, peer: _Side) -> Mark:
     """An acknowledgement of bytes that the capture does not have."""
     if not (peer.to_be_acked and s.flags & ACK and distance(s.acknowledgement, peer.to_be_acked) > 0):
         return Mark(0)
-    if (
-        s.acknowledgement == _after(own.last_ack, 1)
-        and s.sequence == own.next
-        and peer.marks & Mark.ZERO_WINDOW_PROBE
-    ):
+    if s.acknowledgement == _after(own.last_ack, 1) and s.sequence == own.next and peer.marks & Mark.ZERO_WINDOW_PROBE:
         peer.next = peer.to_be_acked = s.acknowledgement  # the probe's byte was taken, and the window opens
         return Mark.WINDOW_UPDATE
     peer.to_be_acked = peer.next if distance(peer.next, s.acknowledgement) > 0 else s.acknowledgement

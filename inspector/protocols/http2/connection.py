@@ -104,7 +104,7 @@ class Http2(StreamParser):
         if self.client < 0:
             self.client = int(self.node.info.get("client", self.node.client))
             self.messages.upgraded(self.node.info)
-        lost = resync
+        lost = resync and (side.begun or reader.pos > 0)  # at the very start the first frame decides
         while True:
             try:
                 if lost:

@@ -10,7 +10,7 @@ from inspector.core.protocol import Card, Protocol, Sniff
 from inspector.protocols.http2.connection import Http2
 from inspector.protocols.http2.explain import explain
 from inspector.protocols.http2.frames import FIELDS, dissect
-from inspector.protocols.http2.names import DEFAULT_MAX_FRAME, HEADER, PREFACE, SIZES, Type, plausible
+from inspector.protocols.http2.names import DEFAULT_MAX_FRAME, HEADER, PREFACE, SIZES, TYPES, Type, plausible
 
 CHAIN = 3  # frames in a row that are proof of HTTP/2 without its preface
 
@@ -19,6 +19,9 @@ def sniff(prefix: bytes) -> Sniff:
     """The preface; or, where it was before the capture, a chain of frames that fit their types."""
     if PREFACE.startswith(prefix[: len(PREFACE)]):
         return Sniff.YES if len(prefix) >= len(PREFACE) else Sniff.NEED_MORE
+    if len(prefix) < HEADER:
+        possible = prefix[0] == 0 and (len(prefix) < 4 or prefix[3] in TYPES)
+        return Sniff.NEED_MORE if possible else Sniff.NO
     at = count = certain = 0
     while plausible(prefix[at : at + HEADER]):
         kind, length = prefix[at + 3], int.from_bytes(prefix[at : at + 3], "big")

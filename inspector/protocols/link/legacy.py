@@ -100,8 +100,6 @@ def dissect_ipnet(c: Cursor) -> None:
 
 
 ARCNET_BSD = Protocol("arcnet", "ARCnet", 2, ARCNET_FIELDS, dissect_arcnet_bsd, keys={"link": [7]}, reference="RFC 1201")
-ARCNET_LINUX = Protocol(
-    "arcnet", "ARCnet", 2, ARCNET_FIELDS, dissect_arcnet_linux, keys={"link": [129]}, reference="RFC 1201"
-)
+ARCNET_LINUX = Protocol("arcnet", "ARCnet", 2, ARCNET_FIELDS, dissect_arcnet_linux, keys={"link": [129]}, reference="RFC 1201")
 FDDI = Protocol("fddi", "FDDI", 2, FDDI_FIELDS, dissect_fddi, keys={"link": [10]}, reference="RFC 1390")
 IPNET = Protocol("ipnet", "Solaris IPNET", 2, IPNET_FIELDS, dissect_ipnet, keys={"link": [226]})

@@ -44,9 +44,7 @@ def _tag(c: Cursor, name: str) -> None:
         c.octets(f"{name}.trailer", c.remaining)
 
 
-PROTOCOL = Protocol(
-    "vlan", "802.1Q VLAN", 2, FIELDS, dissect, keys={"ethertype": [0x8100, 0x9100]}, reference="IEEE 802.1Q"
-)
+PROTOCOL = Protocol("vlan", "802.1Q VLAN", 2, FIELDS, dissect, keys={"ethertype": [0x8100, 0x9100]}, reference="IEEE 802.1Q")
 PROVIDER = Protocol(
     "ieee8021ad", "802.1ad service VLAN", 2, PROVIDER_FIELDS, dissect_provider, keys={"ethertype": [0x88A8]},
     reference="IEEE 802.1ad",

@@ -64,6 +64,4 @@ def sniff(prefix: bytes) -> Sniff:
     return Sniff.YES if PREFIX in (header[8:12], header[24:28]) else Sniff.NO
 
 
-PROTOCOL = Protocol(
-    "teredo", "Teredo", 4, FIELDS, dissect, keys={"udp.port": [3544]}, sniff=sniff, reference="RFC 4380"
-)
+PROTOCOL = Protocol("teredo", "Teredo", 4, FIELDS, dissect, keys={"udp.port": [3544]}, sniff=sniff, reference="RFC 4380")
