@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inspector.core.errors import InspectError
 from inspector.core.field import Field, Kind, cell, ipv6_text
@@ -29,6 +29,9 @@ from inspector.streams.conversation import Conversation, SegmentRow
 from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
+
+if TYPE_CHECKING:
+    from inspector.protocols.encodings.schema import Schema
 
 CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
 SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
@@ -108,17 +111,20 @@ def open_session(
     *,
     keylog: str | None = None,
     decode_as: Mapping[tuple[str, Any], str] | None = None,
+    proto: Sequence[str] = (),
     load: bool = True,
 ) -> Session:
     """Open a capture: a path, the name of a bundled capture, or the descriptor of a pipe.
 
+    proto: .proto files and descriptor sets, for what protobuf messages mean;
     load: build the index at once; a screen that shows progress calls `Session.load` in a thread instead.
-    Raises InspectError where it is no capture, or where `decode_as` names an unknown protocol.
+    Raises InspectError where it is no capture, where `decode_as` names an unknown protocol, and for a wrong schema.
     """
     title = "standard input" if isinstance(source, int) else os.path.basename(source)
+    schema = _schema(proto) if proto else None
     opened = open_source(source if isinstance(source, int) else resolve(source))
     try:
-        session = Session(opened, title, keylog=keylog, decode_as=decode_as)
+        session = Session(opened, title, keylog=keylog, decode_as=decode_as, schema=schema)
         if load:
             session.load()
     except BaseException:
@@ -134,6 +140,21 @@ def _keylog(given: str | None) -> str | None:
     return given or os.environ.get("SSLKEYLOGFILE") or None
 
 
+def _schema(paths: Sequence[str]) -> Schema:
+    """What the files say of protobuf messages. Raises InspectError."""
+    from inspector.sources.schema import descriptor_set
+
+    descriptors = descriptor_set(paths)
+    try:
+        from inspector.protocols.encodings.schema import Schema
+
+        return Schema(descriptors)
+    except ImportError:
+        raise InspectError("--proto needs the extra grpc: pip install 'osi-inspect[grpc]'") from None
+    except ValueError as error:
+        raise InspectError(f"--proto {', '.join(paths)}: no descriptor set ({error})") from None
+
+
 class Session:
     """An open capture. Packets are numbered from 1. Safe to use from several threads."""
 
@@ -144,9 +165,11 @@ class Session:
         *,
         keylog: str | None = None,
         decode_as: Mapping[tuple[str, Any], str] | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self.source = source
         self.title = title
+        self.schema = schema
         self.keyring = Keyring(KeyLog(_keylog(keylog), self._secrets_blocks), self._learn)
         self._decode_as = decode_as
         if decode_as:
@@ -300,7 +323,7 @@ class Session:
 
     def unit(self, pdu: Pdu, packet: Packet | None = None) -> Dissection:
         """The layers of one unit of a conversation. packet: the one that completes it, where it is at hand."""
-        info = {**pdu.info, "time_of": self.time_of}
+        info = {**pdu.info, "time_of": self.time_of, "schema": self.schema}
         return self.engine.unit(packet or self.packet(pdu.packet), pdu.protocol, pdu.span, info, pdu.node.why)
 
     def summary(self, pdu: Pdu) -> str:

@@ -24,6 +24,10 @@ Keylog = Annotated[
 DecodeAs = Annotated[
     list[str] | None, typer.Option("-d", metavar="tcp.port==8080,http", help="Decode a port as a protocol; may be repeated.")
 ]
+Proto = Annotated[
+    list[str] | None,
+    typer.Option("--proto", metavar="FILE", help="A .proto file or descriptor set, for gRPC's messages; may be repeated."),
+]
 Passing = Annotated[
     str | None, typer.Option("-Y", metavar="FILTER", help="Only packets that pass a display filter, such as 'tcp.port == 80'.")
 ]
@@ -46,11 +50,14 @@ def decode_as(rules: list[str] | None) -> dict[tuple[str, Any], str]:
 
 
 @contextmanager
-def opened(file: str, keylog: str | None = None, rules: list[str] | None = None) -> Iterator[Session]:
+def opened(
+    file: str, keylog: str | None = None, rules: list[str] | None = None, proto: list[str] | None = None
+) -> Iterator[Session]:
     """The session on a capture. A damaged file's packets are all shown first; then the damage is told, with exit status 2."""
     from inspector.session import open_session
 
-    session = open_session(os.dup(0) if file == "-" else file, keylog=keylog, decode_as=decode_as(rules))
+    source = os.dup(0) if file == "-" else file
+    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or ())
     try:
         yield session
         damage = session.damage

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, Passing, opened, passing, write_lines
+from inspector.cli.common import DecodeAs, File, Keylog, Passing, Proto, opened, passing, write_lines
 
 
 def command(
@@ -19,10 +19,11 @@ def command(
     ] = None,
     keylog: Keylog = None,
     rules: DecodeAs = None,
+    proto: Proto = None,
 ) -> None:
     """Print fields of every packet, tab-separated."""
     from inspector.query.fields import Style, lines
 
     style = Style.parse(options or [])
-    with opened(file, keylog, rules) as session:
+    with opened(file, keylog, rules, proto) as session:
         write_lines(lines(session, names, style, passing(session, filter_)))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, decode_as
+from inspector.cli.common import DecodeAs, File, Keylog, Proto, decode_as
 from inspector.core.errors import InspectError
 
 
@@ -17,6 +17,7 @@ def command(
     number: Annotated[int | None, typer.Option("-n", metavar="N", help="Start at this packet.")] = None,
     keylog: Keylog = None,
     rules: DecodeAs = None,
+    proto: Proto = None,
 ) -> None:
     """Open a capture and step through its layers."""
     from inspector.session import open_session
@@ -24,7 +25,7 @@ def command(
     source: str | int = file
     if file == "-":
         source = _packets_from_stdin()
-    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), load=False)
+    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or (), load=False)
     if not sys.stdout.isatty():
         session.load()
         for row in session.rows(1, session.count + 1):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, chosen, opened, seconds
+from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, Proto, chosen, opened, seconds
 from inspector.core.field import Field, Kind, cell, time_text
 from inspector.core.layer import Layer, Severity
 from inspector.core.span import trace
@@ -25,11 +25,12 @@ def command(
     as_json: AsJson = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
+    proto: Proto = None,
 ) -> None:
     """Show the layers of packets, with the reason for each."""
     import json
 
-    with opened(file, keylog, rules) as session:
+    with opened(file, keylog, rules, proto) as session:
         for number in chosen(session, numbers, filter_):
             result = session.dissect(number)
             if as_json:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from inspector.core.protocol import Protocol
 from inspector.protocols.dns import dns
-from inspector.protocols.encodings import form, json, multipart, text
+from inspector.protocols.encodings import form, json, multipart, protobuf, text
+from inspector.protocols.grpc import grpc
 from inspector.protocols.http import http1, sse
 from inspector.protocols.http2 import body as http2_body
 from inspector.protocols.http2 import http2
@@ -77,6 +78,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
     http1.SSDP,
     http2.PROTOCOL,
     http2_body.PROTOCOL,
+    grpc.PROTOCOL,
+    protobuf.PROTOCOL,
     sse.PROTOCOL,
     websocket.PROTOCOL,
     websocket.MESSAGE,

@@ -86,8 +86,8 @@ PLANNED = frozenset({
     "resp.bulk_string.value", "mysql.command", "mysql.query", "smtp.req.command", "smtp.req.parameter",
     "smtp.response.code", "ftp.request.command", "ftp.request.arg", "ftp.response.code", "ftp.response.arg", "stun.type",
     "stun.length", "stun.id", "stun.att.type", "dtls.record.content_type", "dtls.record.epoch", "dtls.handshake.type",
-    "rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type", "grpc.message_length", "grpc.compressed_flag",
-    "protobuf.field.number", "ntp.stratum", "dhcp.type", "dhcp.option.dhcp",
+    "rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type",
+    "ntp.stratum", "dhcp.type", "dhcp.option.dhcp",
 })  # fmt: skip
 
 

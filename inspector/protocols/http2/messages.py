@@ -106,7 +106,7 @@ class Messages:
         if role == "trailers" and not ends:
             info["issues"].append(("trailers", "trailers must end the stream (RFC 9113, 8.1)", None))
         if not from_client and (role == "trailers" or ends):
-            self._call_status(stream, headers, info)
+            self._call_status(stream, direction, last.packet, headers, info)
         if ends:
             self.end(stream, direction, last.packet)
 
@@ -157,9 +157,11 @@ class Messages:
             "client": self._connection.client,
         }
         if asked["protocol"]:
-            child = node.open(asked["protocol"], asked["protocol"], "http.upgrade", asked["protocol"], extra)
+            child = node.open(
+                asked["protocol"], asked["protocol"], "http.upgrade", asked["protocol"], extra, f":protocol {asked['protocol']}"
+            )
         else:
-            child = node.open("tunnel", "tunnel", "stream", "detect", {})
+            child = node.open("tunnel", "tunnel", "stream", "detect", {}, "a tunnel: CONNECT was answered with success")
         if child is not None:
             for direction in (0, 1):
                 if stream.feeds[direction] is None:
@@ -179,14 +181,16 @@ class Messages:
             }  # fmt: skip
             stream.asked["grpc"] = stream.call
             key = "application/grpc-web" if media.startswith("application/grpc-web") else GRPC
-            child = self._connection.node.open("grpc", "gRPC messages", "http.body", key, {"call": stream.call})
+            child = self._connection.node.open(
+                "grpc", "gRPC messages", "http.body", key, {"call": stream.call}, f"content-type: {media}"
+            )
             if child is not None:
                 for each in (0, 1):
                     stream.feeds[each] = Feed(child)
         stream.call["encoding"][side] = head.get("grpc-encoding") or "identity"
 
-    def _call_status(self, stream: Stream, headers: list[Header], info: dict[str, Any]) -> None:
-        """The outcome of a gRPC call stands in its last header block: its own unit, over the headers that say it."""
+    def _call_status(self, stream: Stream, direction: int, packet: int, headers: list[Header], info: dict[str, Any]) -> None:
+        """The outcome of a gRPC call stands in its last header block: a unit of its own, behind the call's messages."""
         told = [header for header in headers if header.name.startswith(b"grpc-") and header.span is not None]
         if not any(header.name == b"grpc-status" for header in told):
             return
@@ -197,9 +201,12 @@ class Messages:
             for header in headers
             if header.span is not None and low <= header.span.start and header.span.stop <= high
         ]
-        info["outcome"] = (low, high, {"headers": inside, "call": stream.call, "asked": stream.asked})
-        if stream.call is not None:
-            stream.call["status"] = decode(value_of(headers, b"grpc-status") or b"")
+        more = {"headers": inside, "call": stream.call, "asked": stream.asked}
+        if stream.call is None:  # a call whose beginning is not here
+            info["outcome"] = (low, high, more)
+            return
+        stream.call["status"] = decode(value_of(headers, b"grpc-status") or b"")
+        stream.call["outcome"] = (self._connection.node.reader(direction), low, high, more, packet)
 
     def emitted(self, reader: Reader, info: dict[str, Any]) -> None:
         """The frame's unit is out: what else its header block says follows it."""
@@ -223,12 +230,14 @@ class Messages:
         head: Head | None = asked.get("head" if request else "response") if asked is not None else None
         node = self._connection.node
         if head is not None and not request and _media(head) == EVENT_STREAM:
-            child: Child | None = node.open("body", "HTTP/2 body", "http.body", EVENT_STREAM, {"asked": asked})
+            child: Child | None = node.open(
+                "body", "HTTP/2 body", "http.body", EVENT_STREAM, {"asked": asked}, f"content-type: {EVENT_STREAM}"
+            )
             coding = (head.tokens("content-encoding") or ["identity"])[0]
             decoder = codings.Decoder(coding).feed if coding in codings.NAMES else None
             return Feed(child, decoder) if child is not None else None
         info = {"asked": asked, "head": head, "request": request, "stream": stream.id}
-        child = node.open("body", "HTTP/2 body", "http2.body", "message", info)
+        child = node.open("body", "HTTP/2 body", "http2.body", "message", info, "what the DATA of the stream adds up to")
         return Feed(child) if child is not None else None
 
     @staticmethod
