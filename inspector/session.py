@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from inspector.core.errors import InspectError
 from inspector.core.field import Field, Kind, cell, ipv6_text
@@ -25,7 +27,8 @@ from inspector.secrets.keylog import KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source, open_source
 from inspector.streams.analysis import Edges
-from inspector.streams.conversation import Conversation, SegmentRow
+from inspector.streams.bulk import Segments
+from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
@@ -412,31 +415,30 @@ class Session:
 
     def _follow(self, flow: int) -> Conversation:
         conversation = self._conversation(flow)
-        for segment in self._segments(flow):
-            conversation.feed([segment])
+        conversation.follow(self._segments(flow))
         conversation.finish()
         return conversation
 
     def _conversation(self, flow: int) -> Conversation:
         ports = (int(self.index.flows.sport(flow)), int(self.index.flows.dport(flow)))
         keys = self.keyring.of(flow)
-        return Conversation(flow, ports, self._payload, self.registry, self.engine.strict, keys)
+        return Conversation(flow, ports, self._payload, self.registry, self.engine.strict, keys, self.index.near)
 
-    def _segments(self, flow: int, most: int | None = None) -> Iterator[SegmentRow]:
+    def _segments(self, flow: int, most: int | None = None) -> Segments:
         """The segments of a TCP flow, as the index knows them; the first `most` of them."""
-        index = self.index
-        at = index.flow_packets(flow)[:most] - 1
-        names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset")
-        columns = [index.column(name)[at].tolist() for name in names]
-        for packet, direction, seq, ack, flags, length, captured, offset in zip((at + 1).tolist(), *columns, strict=True):
-            have = max(min(length, captured - offset), 0) if offset >= 0 else length
-            yield SegmentRow(packet, direction, seq, ack, flags, length, have)
+        packet = self.index.flow_packets(flow)[:most]
+        names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset", "offset")
+        columns = (self.index.column(name)[packet - 1].astype(np.int64) for name in names)
+        direction, sequence, acknowledgement, flags, length, captured, payload, offset = columns
+        have = np.where(payload >= 0, np.clip(captured - payload, 0, length), length)
+        place = np.where(payload >= 0, offset + payload, -1)
+        return Segments(packet, direction, sequence, acknowledgement, flags, length, have, place)
 
     def application(self, flow: int) -> str:
         """What a flow speaks, or has changed to, within its first packets; empty where nothing is recognised."""
         if self.index.flows.protocol(flow) == TCP:
             conversation = self._conversation(flow)
-            conversation.feed(self._segments(flow, OPENING))
+            conversation.follow(self._segments(flow, OPENING))
             conversation.finish()
             return self.registry.protocols[conversation.protocols[-1]].title if conversation.protocols else ""
         layers = self.layers(int(self.index.flow_packets(flow)[0])).layers
@@ -456,7 +458,7 @@ class Session:
         if self.keyring.empty or not self._begins_with_tls(flow):
             return False
         conversation = self._conversation(flow)
-        for segment in self._segments(flow, OPENING):
+        for segment in self._segments(flow, OPENING).rows():
             conversation.feed([segment])
             if conversation.decrypted:
                 return True

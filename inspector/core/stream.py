@@ -130,11 +130,12 @@ class Reader:
         self.buffer = buffer
         self.direction = direction
         self.pos = pos
-        self.arrived = pos
+        self.arrived = self._first = pos
         self.ended = False
         self.end_packet = 0
         self.reset = False
         self.owner: object = None  # the node that reads here now
+        self.wanted = 0  # what reads here waits for bytes up to this place, and for nothing else; 0: it may wait for anything
         self._until = array("q")  # arrived up to here …
         self._packets = array("q")  # … with this packet
         self._gaps: list[tuple[int, int]] = []
@@ -149,6 +150,11 @@ class Reader:
             self._until.append(until)
             self._packets.append(packet)
             self.arrived = until
+
+    def expect(self, until: array[int], packets: array[int]) -> None:
+        """What will arrive, and with which packets. Each time, `arrived` is then set to the next of these places."""
+        self._until.extend(until)
+        self._packets.extend(packets)
 
     def push_gap(self, size: int, packet: int) -> None:
         """The next `size` bytes are not in the capture."""
@@ -192,8 +198,9 @@ class Reader:
 
     def packet_at(self, offset: int) -> int:
         """The packet with which the byte at `offset` became readable."""
-        at = bisect_right(self._until, offset)
-        return self._packets[min(at, len(self._packets) - 1)] if self._packets else self.end_packet
+        if not self._packets or self.arrived <= self._first:
+            return self.end_packet
+        return self._packets[bisect_right(self._until, min(offset, self.arrived - 1))]
 
     def packet(self) -> int:
         """The packet that brought the last byte read."""
@@ -202,7 +209,7 @@ class Reader:
     def segment_start(self, offset: int) -> int:
         """The first place at or after `offset` where new bytes began to arrive: where to look for a boundary after a gap."""
         at = bisect_left(self._until, offset)
-        return self._until[at] if at < len(self._until) else self.arrived
+        return min(self._until[at], self.arrived) if at < len(self._until) else self.arrived
 
     def _next_gap(self) -> tuple[int, int] | None:
         for gap in self._gaps:
@@ -224,7 +231,8 @@ class Reader:
     def _bytes(self, start: int, stop: int) -> bytes:
         """Bytes of the buffer through a small cache, so that reading line by line does not fetch a segment each time."""
         if not (self._cache_start <= start and stop <= self._cache_start + len(self._cache)):
-            self._cache = self.buffer.read(start, min(max(stop, start + self.READ_AHEAD), self.arrived))
+            # A buffer may hold more than has arrived: bytes that will come, and stay as they are.
+            self._cache = self.buffer.read(start, min(max(stop, start + self.READ_AHEAD), self.buffer.size))
             self._cache_start = start
         return self._cache[start - self._cache_start : stop - self._cache_start]
 
@@ -234,7 +242,9 @@ class Reader:
             clear = self._clear()
             if clear - self.pos >= size or clear < self.arrived or self.ended:
                 return self._bytes(self.pos, min(self.pos + size, clear))
+            self.wanted = self.pos + size
             yield
+            self.wanted = 0
 
     def peek_now(self, size: int) -> bytes:
         """What has arrived of the next `size` bytes, without moving or waiting."""
@@ -258,7 +268,9 @@ class Reader:
                 self._clear()
             if self.ended:
                 raise Ended
+            self.wanted = self.pos + size
             yield
+            self.wanted = 0
 
     def skip(self, size: int, over_gaps: bool = False) -> Steps[int]:
         """Move on by `size` bytes without looking at them; returns how many of them are missing from the capture."""
@@ -278,7 +290,9 @@ class Reader:
             elif self.ended:
                 raise Ended
             else:
+                self.wanted = stop
                 yield
+                self.wanted = 0
         return missing
 
     def until(self, delimiter: bytes, limit: int) -> Steps[bytes]:

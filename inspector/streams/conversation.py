@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+
+import numpy as np
 
 from inspector.core.secrecy import Keys
 from inspector.core.span import Span
 from inspector.core.stream import Pdu, Reader
 from inspector.dissection.registry import Registry
+from inspector.streams.bulk import FEW, MANY, Ranges, SegmentRow, Segments, plain, take
 from inspector.streams.tcp import ACK, RST, SYN, Direction, TcpBuffer
 from inspector.streams.tree import Tree, TreeNode
-
-
-class SegmentRow(NamedTuple):
-    """What the index knows of a segment; `length` bytes of payload were on the wire, `have` of them are in the capture."""
-
-    packet: int
-    direction: int
-    sequence: int
-    acknowledgement: int
-    flags: int
-    length: int
-    have: int
 
 
 class Conversation:
     """A TCP conversation: what each direction said, and the units (PDUs) found in it.
 
-    id: the flow's number in the index; ports: those of direction 0's sender and receiver; keys: what opens its records.
+    id: the flow's number in the index; ports: those of direction 0's sender and receiver; payload, load: as in TcpBuffer;
+    keys: what opens its records.
     """
 
     def __init__(
@@ -40,14 +31,15 @@ class Conversation:
         registry: Registry,
         strict: bool = False,
         keys: Keys | None = None,
+        load: Callable[[int, int], bytes] | None = None,
     ) -> None:
         self.id = id
         self.tree = Tree(registry, id, ports, strict, keys)
         self.directions: list[Direction] = []
         for direction in (0, 1):
-            buffer = TcpBuffer(f"tcp:{id}.{direction}", payload)
+            buffer = TcpBuffer(f"tcp:{id}.{direction}", payload, load)
             self.directions.append(Direction(buffer, Reader(buffer, direction)))
-        self.ranges: dict[int, tuple[int, int, int]] = {}  # packet → (direction, start, stop) in the stream
+        self.ranges = Ranges()
         self._root: TreeNode | None = None
         self._last = 0
         self._starts: dict[str, list[int]] = {}
@@ -58,6 +50,38 @@ class Conversation:
             self._feed(row)
             if self._root is not None:
                 self.tree.run()
+
+    def follow(self, segments: Segments) -> None:
+        """The same as `feed`, for columns of segments: those that follow one another are taken many at a time."""
+        at, count = 0, len(segments.packet)
+        while at < count:
+            size = 0
+            if self._root is not None and all(direction.plain for direction in self.directions):
+                part = segments.slice(at, min(at + MANY, count))
+                size = plain(part, self.directions)
+                if size >= FEW:
+                    self._arrive(part.slice(0, size))
+                    at += size
+            if size < FEW:  # what begins, ends, is missing or comes twice; and what follows it, until all is plain again
+                after = min(at + max(size, 1), count)
+                self.feed(segments.slice(at, after).rows())
+                at = after
+
+    def _arrive(self, part: Segments) -> None:
+        """Segments that follow one another in both directions. The parsers see them arrive one by one."""
+        until = take(part, self.directions, self.ranges)
+        self._last = int(part.packet[-1])
+        filled = np.flatnonzero(part.length)
+        readers = [direction.reader for direction in self.directions]
+        run = self.tree.run
+        for direction, arrived in zip(part.direction[filled].tolist(), until[filled].tolist(), strict=True):
+            reader = readers[direction]
+            reader.arrived = arrived
+            if arrived >= reader.wanted:
+                owner = reader.owner
+                assert isinstance(owner, TreeNode)
+                owner.arrive(direction)
+                run()
 
     def _feed(self, row: SegmentRow) -> None:
         own, peer = self.directions[row.direction], self.directions[1 - row.direction]
@@ -71,9 +95,9 @@ class Conversation:
             self._wake(own)
             self._wake(peer)
             return
-        start, stop = own.segment(row.sequence, row.flags, row.length, row.have, row.packet)
+        start, stop = own.segment(row.sequence, row.flags, row.length, row.have, row.packet, row.place)
         if row.length:
-            self.ranges[row.packet] = (row.direction, start, stop)
+            self.ranges.append(row.packet, row.direction, start, stop)
         if row.flags & ACK:
             peer.acknowledge(row.acknowledgement, row.packet)
         if self._root is None:

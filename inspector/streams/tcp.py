@@ -20,53 +20,68 @@ _HALF = 1 << 31
 
 
 class Segment(NamedTuple):
-    """Bytes of one segment: `offset` in the stream, where they lie in packet `packet`; only `have` of them were captured."""
+    """Bytes of one segment: `offset` in the stream, where they lie in packet `packet`; only `have` of them were captured;
+    place: of the payload in the file, -1 where it is not known."""
 
     offset: int
     length: int
     packet: int
     skip: int
     have: int
+    place: int = -1
 
 
 class TcpBuffer(Buffer):
     """One direction of a TCP conversation: columns of segments; the bytes are read from the packets when asked for.
 
-    payload: gives the span of a packet's TCP payload.
+    payload: gives the span of a packet's TCP payload; load: reads bytes of the file, where it is known at which place of it
+    a segment lies.
     """
 
-    __slots__ = ("_have", "_packets", "_payload", "_size", "_skips", "_starts")
+    __slots__ = ("_have", "_load", "_packets", "_payload", "_places", "_size", "_skips", "_starts")
 
-    def __init__(self, id: str, payload: Callable[[int], Span]) -> None:
+    def __init__(self, id: str, payload: Callable[[int], Span], load: Callable[[int, int], bytes] | None = None) -> None:
         super().__init__(id, "TCP stream")
         self._payload = payload
+        self._load = load
         self._starts = array("q")
         self._have = array("q")
         self._packets = array("q")
         self._skips = array("q")
+        self._places = array("q")  # in the file, -1 where that is not known
         self._size = 0
 
     @property
     def size(self) -> int:
         return self._size
 
-    def append(self, offset: int, length: int, have: int, packet: int, skip: int) -> None:
-        """Bytes `offset` to `offset + length`; the first `have` of them stand `skip` bytes into the packet's payload."""
+    def append(self, offset: int, length: int, have: int, packet: int, skip: int, place: int = -1) -> None:
+        """Bytes `offset` to `offset + length`; the first `have` of them stand `skip` bytes into the packet's payload, which
+        begins at `place` in the file."""
         if have > 0:
             self._starts.append(offset)
             self._have.append(have)
             self._packets.append(packet)
             self._skips.append(skip)
+            self._places.append(-1 if place < 0 or self._load is None else place + skip)
         self._size = max(self._size, offset + length)
 
-    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+    def extend(self, starts: array[int], lengths: array[int], packets: array[int], places: array[int]) -> None:
+        """Whole segments that follow one another, each as `append` has it."""
+        self._starts.extend(starts)
+        self._have.extend(lengths)
+        self._packets.extend(packets)
+        self._skips.frombytes(bytes(8 * len(starts)))
+        self._places.extend(places if self._load is not None else array("q", [-1]) * len(starts))
+        self._size = starts[-1] + lengths[-1]
+
+    def _pieces(self, start: int, stop: int) -> Iterator[int]:
         for at in range(max(bisect_right(self._starts, start) - 1, 0), len(self._starts)):
             begin = self._starts[at]
             if begin >= stop:
                 return
-            end = begin + self._have[at]
-            if end > start:
-                yield begin, end, self._packets[at], self._skips[at]
+            if begin + self._have[at] > start:
+                yield at
 
     def read(self, start: int, stop: int) -> bytes:
         stop = min(stop, self._size)
@@ -74,27 +89,35 @@ class TcpBuffer(Buffer):
             return b""
         parts: list[bytes] = []
         at = start
-        for begin, end, packet, skip in self._pieces(start, stop):
-            low, high = max(begin, at), min(end, stop)
+        for piece in self._pieces(start, stop):
+            begin = self._starts[piece]
+            low, high = max(begin, at), min(begin + self._have[piece], stop)
             if low > at:
                 parts.append(bytes(low - at))
-            source = self._payload(packet)
-            base = source.start + skip - begin
-            parts.append(source.buffer.read(base + low, base + high))
+            place = self._places[piece]
+            if place >= 0 and self._load is not None:
+                part = self._load(place + low - begin, high - low)
+            else:
+                source = self._payload(self._packets[piece])
+                base = source.start + self._skips[piece] - begin
+                part = source.buffer.read(base + low, base + high)
+            parts.append(part if len(part) == high - low else part.ljust(high - low, b"\0"))  # the file has shrunk
             at = high
         if at < stop:
             parts.append(bytes(stop - at))
         return b"".join(parts)
 
     def origins(self, start: int, stop: int) -> Iterator[Origin]:
-        for begin, end, packet, skip in self._pieces(start, stop):
-            source = self._payload(packet)
-            base = source.start + skip
-            yield Origin(begin, end, Span(source.buffer, base, base + end - begin))
+        for piece in self._pieces(start, stop):
+            begin, size = self._starts[piece], self._have[piece]
+            source = self._payload(self._packets[piece])
+            base = source.start + self._skips[piece]
+            yield Origin(begin, begin + size, Span(source.buffer, base, base + size))
 
     def segments(self, start: int, stop: int) -> list[tuple[int, int, int]]:
         """(start, stop, packet) of the segments that carried a range."""
-        return [(begin, end, packet) for begin, end, packet, _ in self._pieces(start, stop)]
+        starts, have, packets = self._starts, self._have, self._packets
+        return [(starts[at], starts[at] + have[at], packets[at]) for at in self._pieces(start, stop)]
 
 
 class Direction:
@@ -122,7 +145,14 @@ class Direction:
         delta = (sequence - self.isn - self.next) & 0xFFFFFFFF
         return self.next + (delta - (1 << 32) if delta >= _HALF else delta)
 
-    def segment(self, sequence: int, flags: int, length: int, have: int, packet: int) -> tuple[int, int]:
+    @property
+    def plain(self) -> bool:
+        """Nothing is missing, and nothing has ended: segments that follow one another can be taken many at a time."""
+        return self.isn is not None and self.end is None and not self._held and not self.reader.ended
+
+    def segment(
+        self, sequence: int, flags: int, length: int, have: int, packet: int, place: int = -1
+    ) -> tuple[int, int]:
         """A segment; returns the range of the stream that its payload fills (whether or not it is new)."""
         if flags & SYN:
             sequence = (sequence + 1) & 0xFFFFFFFF
@@ -135,7 +165,7 @@ class Direction:
         if flags & FIN and self.end is None:
             self.end = offset + length
         if length:
-            self._add(Segment(offset, length, packet, 0, min(have, length)))
+            self._add(Segment(offset, length, packet, 0, min(have, length), place))
         if self.end is not None and self.next >= self.end:
             self.reader.finish(packet)
         return offset, offset + length
@@ -183,7 +213,7 @@ class Direction:
         if old >= new.length:
             return
         length, have = new.length - max(old, 0), new.have - max(old, 0)
-        self.buffer.append(self.next, length, have, new.packet, new.skip + max(old, 0))
+        self.buffer.append(self.next, length, have, new.packet, new.skip + max(old, 0), new.place)
         if have >= length:
             self.reader.push(self.next + length, packet)
         else:

@@ -86,6 +86,7 @@ class TreeNode:
         self.since: dict[int, int] = {}  # direction → where in the stream it became this node's
         self._readers: dict[int, Reader] = {}
         self._steps: dict[int, Steps[None]] = {}
+        self._pair: tuple[Reader, Reader]  # twice the same where one direction is known
         self._emitted = 0
         parser.node = self
         tree.nodes.append(self)
@@ -172,6 +173,8 @@ class TreeNode:
     def adopt(self, reader: Reader, resync: bool) -> None:
         """This node owns the reader's direction from its position on."""
         self._readers[reader.direction] = reader
+        self._pair = (reader, self._readers.get(1 - reader.direction, reader))
+        reader.wanted = 0
         self.since.setdefault(reader.direction, reader.pos)
         reader.owner = self
         self._steps[reader.direction] = self.parser.parse(reader, resync)
@@ -179,31 +182,43 @@ class TreeNode:
 
     def advance(self) -> None:
         """Run both directions until neither gets further."""
-        while True:
+        while self._steps:
             before = self._progress()
             for direction in list(self._steps):
                 self._step(direction)
             if self._progress() == before:
                 return
 
+    def arrive(self, direction: int) -> None:
+        """Run both directions until neither gets further, where only one of them has news."""
+        while direction in self._steps:
+            before = self._progress()
+            self._step(direction)
+            if self._progress() == before:
+                return
+            direction = 1 - direction  # what one has read or said may be what the other waits for
+
     def _progress(self) -> tuple[int, ...]:
-        return (self._emitted, len(self._steps), *(r.pos for r in self._readers.values()))
+        first, second = self._pair
+        return self._emitted, len(self._steps), first.pos, second.pos
 
     def _step(self, direction: int) -> None:
-        try:
-            next(self._steps[direction])
-        except StopIteration:
-            del self._steps[direction]
-        except Gap:
-            self._steps[direction] = self.parser.parse(self._readers[direction], True)
-        except (Ended, TooLong):
-            del self._steps[direction]
-        except Exception as bug:
-            del self._steps[direction]
-            if self.tree.strict:
-                raise
-            text = f"the parser of {self.parser.protocol} failed ({type(bug).__name__}); this is a bug of osi-inspect"
-            self.tree.failures.append((self._readers[direction].packet(), text))
+        """Run one direction until it waits or is done."""
+        while True:
+            try:
+                next(self._steps[direction])
+            except Gap:
+                self._steps[direction] = self.parser.parse(self._readers[direction], True)
+                continue
+            except (StopIteration, Ended, TooLong):
+                del self._steps[direction]
+            except Exception as bug:
+                del self._steps[direction]
+                if self.tree.strict:
+                    raise
+                text = f"the parser of {self.parser.protocol} failed ({type(bug).__name__}); this is a bug of osi-inspect"
+                self.tree.failures.append((self._readers[direction].packet(), text))
+            return
 
 
 class ChildStream:

@@ -65,7 +65,7 @@ FIELDS = catalog(
 
 def sniff(prefix: bytes) -> Sniff:
     """A ClientHello in SSL 2's form, in which every length fits."""
-    if not prefix[0] & 0x80:
+    if prefix and not prefix[0] & 0x80:
         return Sniff.NO
     if len(prefix) < 11:
         return Sniff.NO if len(prefix) > 2 and prefix[2] != CLIENT_HELLO else Sniff.NEED_MORE
