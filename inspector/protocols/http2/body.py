@@ -75,5 +75,5 @@ def dissect(c: Cursor) -> None:
 
 
 PROTOCOL = Protocol(
-    "http2.body", "HTTP/2 body", 7, FIELDS, dissect, keys={"http2.body": ["message"]}, parser=Body, reference="RFC 9113, 8.1"
+    "http2.body", "HTTP/2 body", 6, FIELDS, dissect, keys={"http2.body": ["message"]}, parser=Body, reference="RFC 9113, 8.1"
 )

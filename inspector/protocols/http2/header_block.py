@@ -6,6 +6,7 @@ bytes, and so that an index which this capture cannot resolve loses one header a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import lru_cache
@@ -216,6 +217,7 @@ class Table:
         self.answers: list[Entry | None] = []
         self._evicted = 0
         self._size = 0
+        self._sizes: deque[int] = deque()  # of the entries, the newest first
 
     @property
     def limit(self) -> int:
@@ -230,6 +232,7 @@ class Table:
         self._table.maxsize = MAX_HEADER_TABLE  # its real size is not known; an entry that is kept too long is never asked for
         self.complete = False
         self._size = 0
+        self._sizes.clear()
 
     def find(self, index: int) -> Entry | None:
         """The entry at an index of both tables; None where this capture does not have it."""
@@ -245,22 +248,25 @@ class Table:
         """A dynamic table size update (6.3)."""
         if size == 0 or size > MAX_HEADER_TABLE:  # an empty table is known; a longer one than is kept here is not
             self.complete = size == 0
-        before = len(self._table.dynamic_entries)
         self._table.maxsize = min(size, MAX_HEADER_TABLE)
-        self._evicted += before - len(self._table.dynamic_entries)
-        self._size = -1
+        self._evict()
 
     def add(self, name: bytes, value: bytes) -> None:
         """Insert an entry at the top, and evict from the bottom what no longer fits (4.4)."""
-        before = len(self._table.dynamic_entries)
         self._table.add(name, value)
-        self._evicted += max(before + 1 - len(self._table.dynamic_entries), 0)
-        self._size = -1
+        size = 32 + len(name) + len(value)  # 4.1
+        self._sizes.appendleft(size)
+        self._size += size
+        self._evict()
+
+    def _evict(self) -> None:
+        """Count off what the table has dropped."""
+        while len(self._sizes) > len(self._table.dynamic_entries):
+            self._size -= self._sizes.pop()
+            self._evicted += 1
 
     def state(self) -> State:
         """What is shown of the table."""
-        if self._size < 0:
-            self._size = sum(32 + len(name) + len(value) for name, value in self._table.dynamic_entries)  # 4.1
         return State(len(self._table.dynamic_entries), self._size, self.limit, self._evicted, self.complete)
 
 

@@ -36,9 +36,12 @@ class Header(NamedTuple):
     span: Span | None
 
 
-def value_of(headers: list[Header], name: bytes) -> bytes | None:
-    """The first value of a header; None where it is not there or not known."""
-    return next((header.value for header in headers if header.name == name and header.value is not UNKNOWN), None)
+Said = dict[bytes, bytes]  # the headers of a block by name, where name and value are known; the first of each name
+
+
+def said_by(headers: list[Header]) -> Said:
+    """The headers by name."""
+    return {header.name: header.value for header in reversed(headers) if header.value is not UNKNOWN}
 
 
 class Messages:
@@ -82,6 +85,7 @@ class Messages:
     ) -> None:
         """A header block is whole: decide what it is. first: the packet with its first byte."""
         from_client = direction == self._connection.client
+        said = said_by(headers)
         ends = bool(opening.flags & Flag.END_STREAM) and opening.kind == Type.HEADERS
         if opening.kind == Type.PUSH_PROMISE:
             role = "promise"
@@ -90,19 +94,19 @@ class Messages:
         elif from_client:
             role = "request"
         else:
-            status = value_of(headers, b":status") or b""
+            status = said.get(b":status", b"")
             role = "interim" if status[:1] == b"1" and len(status) == 3 else "response"
             if stream.state is State.UNKNOWN and headers and not any(header.name[:1] == b":" for header in headers):
                 role = "trailers"
         info["role"] = role
         if role in ("request", "promise"):
-            self._request(stream, direction, role, last.packet, first, headers)
+            self._request(stream, direction, role, last.packet, first, headers, said)
         elif role == "response":
-            self._response(stream, direction, last.packet, first, headers)
+            self._response(stream, direction, last.packet, first, headers, said)
         if role in ("request", "response"):
             stream.headed[direction] = True
         info["asked"] = stream.asked
-        info["issues"] += [(code, text, None) for code, text in problems(role, headers)]
+        info["issues"] += [(code, text, None) for code, text in problems(role, headers, said)]
         if role == "trailers" and not ends:
             info["issues"].append(("trailers", "trailers must end the stream (RFC 9113, 8.1)", None))
         if not from_client and (role == "trailers" or ends):
@@ -110,9 +114,11 @@ class Messages:
         if ends:
             self.end(stream, direction, last.packet)
 
-    def _request(self, stream: Stream, direction: int, role: str, packet: int, first: int, headers: list[Header]) -> None:
+    def _request(
+        self, stream: Stream, direction: int, role: str, packet: int, first: int, headers: list[Header], said: Said
+    ) -> None:
         method, path, scheme, authority = (
-            decode(value_of(headers, name) or b"") for name in (b":method", b":path", b":scheme", b":authority")
+            decode(said.get(name, b"")) for name in (b":method", b":path", b":scheme", b":authority")
         )
         head = _head((method, path, "HTTP/2"), headers)
         host = authority or head.get("host") or ""
@@ -127,14 +133,14 @@ class Messages:
             "answer": None,
             "head": head,
             "stream": stream.id,
-            "protocol": decode(value_of(headers, b":protocol") or b""),
+            "protocol": decode(said.get(b":protocol", b"")),
             "pushed": role == "promise",
         }
         if role == "request":
             self._grpc(stream, head, direction, "request")
 
-    def _response(self, stream: Stream, direction: int, packet: int, first: int, headers: list[Header]) -> None:
-        status = decode(value_of(headers, b":status") or b"")
+    def _response(self, stream: Stream, direction: int, packet: int, first: int, headers: list[Header], said: Said) -> None:
+        status = decode(said.get(b":status", b""))
         code = int(status) if len(status) == 3 and status.isascii() and status.isdigit() else 0
         asked = stream.asked
         if asked is None:  # the request is not in this capture
@@ -205,7 +211,7 @@ class Messages:
         if stream.call is None:  # a call whose beginning is not here
             info["outcome"] = (low, high, more)
             return
-        stream.call["status"] = decode(value_of(headers, b"grpc-status") or b"")
+        stream.call["status"] = next(decode(header.value) for header in told if header.name == b"grpc-status")
         stream.call["outcome"] = (self._connection.node.reader(direction), low, high, more, packet)
 
     def emitted(self, reader: Reader, info: dict[str, Any]) -> None:
@@ -276,7 +282,7 @@ def _media(head: Head) -> str:
     return (head.get("content-type") or "").split(";")[0].strip().lower()
 
 
-def problems(role: str, headers: list[Header]) -> list[tuple[str, str]]:
+def problems(role: str, headers: list[Header], said: Said) -> list[tuple[str, str]]:
     """What makes a message malformed (RFC 9113, 8.2 and 8.3)."""
     found: list[tuple[str, str]] = []
     names = [header.name for header in headers]
@@ -299,10 +305,10 @@ def problems(role: str, headers: list[Header]) -> list[tuple[str, str]]:
     for name in dict.fromkeys(known):
         if name in CONNECTION_HEADERS:
             found.append(("connection-header", f"{decode(name)} has no meaning in HTTP/2: malformed (RFC 9113, 8.2.2)"))
-    if (value_of(headers, b"te") or b"trailers") != b"trailers":
+    if said.get(b"te", b"trailers") != b"trailers":
         found.append(("connection-header", "te may only say trailers (RFC 9113, 8.2.2)"))
     if len(known) == len(names):
-        found += _missing(role, headers, set(pseudo))
+        found += _missing(role, said, set(pseudo))
     return found
 
 
@@ -312,17 +318,17 @@ _ARTICLES = {
 }  # fmt: skip
 
 
-def _missing(role: str, headers: list[Header], pseudo: set[bytes]) -> list[tuple[str, str]]:
+def _missing(role: str, said: Said, pseudo: set[bytes]) -> list[tuple[str, str]]:
     if role in ("response", "interim"):
         return [] if b":status" in pseudo else [("pseudo-header", "a response without :status (RFC 9113, 8.3.2)")]
     if role == "trailers":
         return []
-    plain_connect = value_of(headers, b":method") == b"CONNECT" and b":protocol" not in pseudo
+    plain_connect = said.get(b":method") == b"CONNECT" and b":protocol" not in pseudo
     needed = {b":method", b":authority"} if plain_connect else {b":method", b":scheme", b":path"}
     found = [("pseudo-header", f"a request without {decode(name)} (RFC 9113, 8.3.1)") for name in sorted(needed - pseudo)]
     if plain_connect and pseudo & {b":scheme", b":path"}:
         found.append(("pseudo-header", "CONNECT has no :scheme and no :path (RFC 9113, 8.5)"))
-    authority, host = value_of(headers, b":authority"), value_of(headers, b"host")
+    authority, host = said.get(b":authority"), said.get(b"host")
     if authority is not None and host is not None and authority != host:
         found.append(("authority", "Host and :authority differ: two servers may read two different sites (RFC 9113, 8.3.1)"))
     return found
