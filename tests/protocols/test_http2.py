@@ -16,6 +16,7 @@ from talk import C, S, Step, Unit, talk
 
 from inspector.core.protocol import Sniff
 from inspector.core.span import Frame, trace
+from inspector.protocols.http2 import connection
 from inspector.protocols.http2.http2 import sniff
 from inspector.protocols.http2.names import PREFACE, plausible
 from inspector.protocols.http2.streams import TRANSITIONS, Event, State
@@ -302,6 +303,15 @@ def test_a_gap_is_passed_and_frames_are_found_again() -> None:
         assert not any(unit.issues & {"hpack-index", "hpack", "stream-state", "flow-control"} for unit in units), lost
 
 
+def test_events_go_on_behind_a_gap() -> None:
+    head = frame(1, 4, 1, hpack.Encoder().encode([(":status", "200"), ("content-type", "text/event-stream")]))
+    get = frame(1, 5, 1, hpack.Encoder().encode(REQUEST))
+    events = [(S, frame(0, 0, 1, b"data: %d\n\n" % number)) for number in range(5)]
+    units = talk([(C, PREFACE + SETTINGS + get), (S, SETTINGS + head), *events], lost=[3])
+    found = [unit.layer.value("sse.data") for unit in units if unit.pdu.protocol == "sse" and unit.pdu.complete]
+    assert found == ["0", "3", "4"]  # the blank line behind 2 is where events are found again
+
+
 def test_what_comes_before_the_first_found_frame_is_shown() -> None:
     made = exchange()
     data = b"".join(data for side, data in made.steps if side == S)
@@ -380,6 +390,20 @@ def test_a_bomb_of_indexed_headers_is_cut() -> None:
     units = talk([(C, PREFACE + SETTINGS + frame(1, 5, 1, block))])
     unit = frames(units, 1)[0]
     assert "limit" in unit.issues and len(headers(unit)) < 100
+
+
+def test_a_long_stream_outlives_many_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MAX_STREAMS", 4)
+    made = Talk()
+    long = made.ask()
+    made.answer(long, [], b"begin", end=False)
+    for _ in range(20):
+        made.answer(made.ask(), [], b"short")
+    made.server.send_data(long, b" end", end_stream=True)
+    made.flush()
+    units = talk(made.steps)
+    sound(units)
+    assert bodies(units) == [b"short"] * 20 + [b"begin end"]
 
 
 def test_signature() -> None:

@@ -50,7 +50,7 @@ def dissect(c: Cursor) -> None:
     c.generated("http2.body.reassembled.length", size, body)
     c.layer.summary = f"body on stream {info.get('stream', '?')}, {size:,} bytes"
     if info.get("missing"):
-        c.layer.summary += f", {info['missing']:,} of them missing from the capture"
+        c.layer.summary += ", not all that were sent: there is a gap in the capture"
     if head is None or info.get("missing"):
         return
     data = c.slice(start, c.pos)

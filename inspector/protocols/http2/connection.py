@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
+from itertools import islice
 from typing import Any, NamedTuple
 
 from inspector.core.limits import MAX_HEAD, MAX_HEADER_FIELDS, MAX_STREAMS
@@ -31,10 +32,11 @@ from inspector.protocols.http2.names import (
     plausible,
     setting_pairs,
 )
-from inspector.protocols.http2.streams import Event, State, Stream, Window, event
+from inspector.protocols.http2.streams import OVER, Event, State, Stream, Window, event
 
 MAX_CARRIED = 64  # frames that one representation may be spread over
 MAX_UNACKNOWLEDGED = 100  # SETTINGS frames that wait for their acknowledgement
+MAX_LOOKED_AT = 256  # streams that are looked at for one that can be forgotten
 SEARCH = 64 * 1024  # octets looked at at a time for the next frame
 _CANDIDATE = re.compile(rb"(?s)\x00..[\x00-\x0a\x0c\x10][\x00-\x2d][\x00-\x7f]...")
 
@@ -97,6 +99,7 @@ class Http2(StreamParser):
         self.streams: OrderedDict[int, Stream] = OrderedDict()
         self.epoch = 0
         self.client = -1
+        self._packet = 0  # the one that brought the last frame
         self.messages = Messages(self)
 
     def parse(self, reader: Reader, resync: bool) -> Steps[None]:
@@ -108,7 +111,7 @@ class Http2(StreamParser):
         while True:
             try:
                 if lost:
-                    self._lose(side)
+                    self._interrupt(reader, side)
                 if lost or not (side.begun or (yield from self._beginning(reader, side))):
                     lost, side.begun = False, True
                     yield from self._find(reader)
@@ -150,6 +153,14 @@ class Http2(StreamParser):
         self.epoch += 1
         for each in self.sides:
             each.window.left = None
+
+    def _interrupt(self, reader: Reader, side: Side) -> None:
+        """This direction is here again behind a gap: any of its streams may lack bytes, nobody knows how many."""
+        self._lose(side)
+        for stream in self.streams.values():
+            feed = stream.feeds[reader.direction]
+            if feed is not None and not feed.ended:
+                self.messages.gap(feed, reader, 1)
 
     def _find(self, reader: Reader) -> Steps[None]:
         """Move to the next place that can be a frame's header: another one follows the frame, or a segment begins here."""
@@ -202,7 +213,7 @@ class Http2(StreamParser):
             self._lose(self.sides[1 - reader.direction])
         if not side.seen_from_start and not plausible(head, (1 << 24) - 1):  # what was taken for a frame was none
             reader.pos = start + 1
-            self._lose(side)
+            self._interrupt(reader, side)
             yield from self._find(reader)
             return
         try:
@@ -217,6 +228,7 @@ class Http2(StreamParser):
             raise
         stop = begin + length
         frame = Frame(start, begin, stop, kind, flags, stream, reader.packet_at(stop - 1), missing)
+        self._packet = frame.packet
         payload = b"" if missing else reader.buffer.read(begin, min(stop, begin + MAX_HEAD))
         info: dict[str, Any] = {"from_client": reader.direction == self.client, "issues": []}
         if missing:
@@ -233,7 +245,7 @@ class Http2(StreamParser):
         self.node.emit("frame", reader, start, stop, info)
         self.messages.emitted(reader, info)
         if reader.pos > stop:  # a gap goes on behind the frame
-            self._lose(side)
+            self._interrupt(reader, side)
             yield from self._find(reader)
 
     def _cut(self, reader: Reader, start: int) -> None:
@@ -288,12 +300,18 @@ class Http2(StreamParser):
         elif opener == self.client and state is State.IDLE:
             self._wrong(info, "stream-id", "a client opens streams with odd numbers (RFC 9113, 5.1.1)")
         stream = Stream(number, state, self.epoch)
+        if len(self.streams) >= MAX_STREAMS:
+            self._drop()
         self.streams[number] = stream
-        while len(self.streams) > MAX_STREAMS:
-            _, oldest = self.streams.popitem(last=False)
-            for direction in (0, 1):
-                self.messages.end(oldest, direction, 0, reset=True)
         return stream
+
+    def _drop(self) -> None:
+        """Forget a stream: the oldest that is over, or the oldest of all where many are open."""
+        oldest = islice(self.streams.items(), MAX_LOOKED_AT)
+        number = next((number for number, stream in oldest if stream.state in OVER), next(iter(self.streams)))
+        stream = self.streams.pop(number)
+        for direction in (0, 1):
+            self.messages.end(stream, direction, self._packet, reset=True)
 
     def _apply(self, stream: Stream, what: str, direction: int, info: dict[str, Any]) -> None:
         before = stream.state
@@ -320,12 +338,12 @@ class Http2(StreamParser):
                 if not (yield from reader.some()):
                     raise Ended
                 reader.pos = at + len(reader.peek_now(stop - at))
-                if feed is not None and at < last:
+                if feed is not None and not feed.ended and at < last:
                     self.messages.push(feed, reader, at, min(reader.pos, last))
             except Gap:
                 missing += min(reader.pos, stop) - at
                 if feed is not None and at < last:
-                    feed.child.gap(reader.direction, min(reader.pos, last) - at, reader.packet_at(at))
+                    self.messages.gap(feed, reader, min(reader.pos, last) - at)
         return missing
 
     def _left(self, stream: Stream, direction: int) -> int | None:

@@ -263,6 +263,16 @@ class Messages:
         if data:
             feed.child.push(reader.direction, span, packet, data)
 
+    @staticmethod
+    def gap(feed: Feed, reader: Reader, size: int) -> None:
+        """Octets are missing: what is coded cannot be read on from here."""
+        packet = reader.packet_at(reader.pos)
+        if feed.decode is None:
+            feed.child.gap(reader.direction, size, packet)
+        else:
+            feed.ended = True
+            feed.child.end(reader.direction, packet, True)
+
     def end(self, stream: Stream, direction: int, packet: int, reset: bool = False) -> None:
         """Nothing more comes on the stream in this direction. reset: it was cut off."""
         feed = stream.feeds[direction]
