@@ -11,6 +11,7 @@ from inspector.protocols.grpc import grpc
 from inspector.protocols.http import http1, sse
 from inspector.protocols.http2 import body as http2_body
 from inspector.protocols.http2 import http2
+from inspector.protocols.http2 import upgrade as http2_upgrade
 from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
 from inspector.protocols.mail import imap, pop, smtp
 from inspector.protocols.network import icmp, ipv4, ipv6
@@ -86,6 +87,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     http1.SSDP,
     http2.PROTOCOL,
     http2_body.PROTOCOL,
+    http2_upgrade.PROTOCOL,
     grpc.PROTOCOL,
     protobuf.PROTOCOL,
     sse.PROTOCOL,

@@ -268,6 +268,9 @@ def test_upgrade() -> None:
     answer = frame(1, 4, 1, b"\x88") + frame(0, 1, 1, b"hello")
     units = talk([(C, up + b"\r\n\r\n"), (S, agreed + SETTINGS + answer), (C, PREFACE + SETTINGS)])
     response, data = frames(units, 1)[0], frames(units, 0)[0]
+    asked = units[0].dissection.find("http2.upgrade")
+    assert asked is not None and asked.value("http2.settings.initial_window_size") == 100
+    assert b"".join(span.read() for span in trace(asked.span)) == coded
     assert response.layer.value("http2.request_in") == units[0].pdu.packet
     assert data.layer.value("http2.calculated.stream.window_size.after") == 95
     assert data.layer.value("http2.stream.state") == "half-closed (the client has ended) → closed"

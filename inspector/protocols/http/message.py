@@ -157,6 +157,10 @@ def _header(c: Cursor, line: Line, base: int) -> None:
             c.add("http.header.value", value.text, base + value.start, base + value.stop)
             if known == "http.cookie" and "obs-fold" not in line.flaws:
                 _cookies(c, base + value.start, base + value.stop)
+            elif line.key == "http2-settings":
+                c.hand_on(
+                    c.span(base + value.start, base + value.stop), "http.header", line.key, "its value is a SETTINGS payload"
+                )
         c.pos = base + line.stop
     for code in line.flaws:
         c.issue(code, FLAWS[code], Severity.WARNING, field.span)

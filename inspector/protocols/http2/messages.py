@@ -6,8 +6,6 @@ refers to it.
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inspector.core.span import Span
@@ -15,6 +13,7 @@ from inspector.core.stream import Child, Reader
 from inspector.core.text import decode
 from inspector.protocols.http import codings
 from inspector.protocols.http.head import Head
+from inspector.protocols.http2 import upgrade
 from inspector.protocols.http2.header_block import UNKNOWN
 from inspector.protocols.http2.names import Flag, Type, setting_pairs
 from inspector.protocols.http2.streams import Feed, State, Stream
@@ -64,11 +63,7 @@ class Messages:
         connection.streams[1] = stream
         connection.sides[client].highest = 1
         coded = asked["head"].get("http2-settings") or ""
-        try:
-            settings = urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
-        except (binascii.Error, ValueError):
-            return
-        connection.announce(client, dict(setting_pairs(settings)))
+        connection.announce(client, dict(setting_pairs(upgrade.payload(coded) or b"")))
         connection.accept(client)
 
     # --- header blocks
