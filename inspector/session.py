@@ -34,13 +34,13 @@ from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
 
 if TYPE_CHECKING:
+    from inspector.annotations.findings import Finding
     from inspector.protocols.encodings.schema import Schema
 
 CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
 SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 OPENING = 64  # packets of a flow within which its protocol shows
-CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
 TLS_KEY_LOG = 0x544C534B  # the type of a secrets block that holds a TLS key log (draft-ietf-opsawg-pcapng)
 TCP, UDP = 6, 17
 
@@ -456,8 +456,7 @@ class Session:
 
     def decrypts(self, flow: int) -> bool:
         """A conversation's records open with the secrets that are known; only its first packets are followed to see it."""
-        hello = None if self.keyring.empty else self._client_random(flow)
-        if hello is None or not self.keyring.may_open(hello):
+        if self.keyring.empty or not self.begins_with_tls(flow):
             return False
         conversation = self._conversation(flow)
         for segment in self._segments(flow, OPENING).rows():
@@ -466,17 +465,15 @@ class Session:
                 return True
         return False
 
-    def _client_random(self, flow: int) -> bytes | None:
-        """The random of the ClientHello that begins one of the first segments of a TCP flow; None where none does."""
+    def begins_with_tls(self, flow: int) -> bool:
+        """The first payload of a TCP flow is a TLS record."""
         if self.index.flows.protocol(flow) != TCP:
-            return None
-        packets = self.index.flow_packets(flow)[:OPENING]
-        for packet in packets[self.index.column("payload_length")[packets - 1] > 0].tolist():
-            span = self._payload(packet)
-            head = span.buffer.read(span.start, min(span.start + CLIENT_HELLO_HEAD, span.stop))
-            if head[:2] == b"\x16\x03" and head[5:6] == b"\x01":
-                return head[11:]
-        return None
+            return False
+        for packet in self.index.flow_packets(flow)[:OPENING].tolist():
+            if int(self.index.column("payload_length")[packet - 1]):
+                span = self._payload(packet)
+                return span.buffer.read(span.start, min(span.start + 2, span.stop)) == b"\x16\x03"
+        return False
 
     def _secrets_blocks(self) -> list[bytes]:
         """The key logs in the capture itself, as far as it has been read."""
@@ -487,7 +484,7 @@ class Session:
         with self._lock:
             while self._learned < flow:
                 before, self._learned = self._learned, self._learned + 1
-                if self._client_random(before) is not None:
+                if self.begins_with_tls(before):
                     self.conversation(before)
 
     def _outdated(self, conversation: Conversation) -> bool:
@@ -583,6 +580,12 @@ class Session:
         with self._lock:
             self._exchanges = (count, found)
         return found
+
+    def findings(self) -> list[Finding]:
+        """What an expert would point out, the worst first."""
+        from inspector.annotations.findings import findings
+
+        return findings(self)
 
     def detailed(self, exchange: Exchange) -> Exchange:
         """The same exchange with its units (`units`), which the fast reading of plain connections leaves out."""
@@ -715,7 +718,7 @@ def address_text(address: bytes) -> str:
 
 
 def flow_rows(session: Session) -> list[dict[str, Any]]:
-    """The conversations, from the columns: endpoints, packets and bytes each way, seconds; and whether secrets open them."""
+    """The conversations, from the columns: endpoints, packets and bytes each way, seconds."""
     flows = session.index.flows
     packets, octets = flows.packets, flows.octets
     found = []
@@ -736,7 +739,6 @@ def flow_rows(session: Session) -> list[dict[str, Any]]:
                 "bytes_received": bytes_received,
                 "first_packet": int(flows.first[flow]),
                 "duration": (int(flows.last_ns[flow]) - int(flows.first_ns[flow])) / 1e9,
-                "decrypted": session.decrypts(flow),
             }
         )
     return found

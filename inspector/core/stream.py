@@ -408,7 +408,6 @@ class StreamParser:
         """Wait for something that the other direction must say; false where it never will."""
         while not ready():
             if self.node.over:
-                yield  # what the other direction has said, and was not read yet, is heard first
-                return ready()
+                return False
             yield
         return True

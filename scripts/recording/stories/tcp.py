@@ -128,7 +128,7 @@ STORIES = (
             "tcp.analysis.fast_retransmission": None,
             "http.response": 1,
         },
-        expect=("lost-segment", "out-of-order", "retransmission", "fast-retransmission", "duplicate-ack"),
+        expect=("lost-segment", "out-of-order", "retransmission", "fast-retransmission", "duplicate-ack", "rto-stall"),
         losses=True,
         interface="one end of a veth pair into a switch that loses segments, offloads off",
     ),

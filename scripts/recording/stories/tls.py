@@ -194,7 +194,7 @@ STORIES = (
             ),
         ),
         requires={"tls.alert_message.desc == 48": 2, "http": 0},
-        expect=("alert",),
+        expect=("alert", "tls-alert"),
     ),
     Story(
         name="tls13-resumption",

@@ -1,0 +1,181 @@
+"""What a finding is, and the capture as the rules see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.core.layer import Layer, Severity
+from inspector.core.stream import Pdu
+from inspector.dissection.engine import Dissection
+from inspector.index import Index
+from inspector.streams.analysis import ACK, SYN, Mark
+from inspector.streams.conversation import Conversation
+from inspector.streams.exchanges import Exchange
+from inspector.streams.tcp_layer import Tcp
+
+TCP = 6
+MS = 1_000_000  # nanoseconds
+FAR_NS = 500_000  # a round trip below half a millisecond does not tell which end is near
+FAR_TIMES = 5  # how much longer one half of the handshake must be than the other to say where the capture was made
+MAX_EVIDENCE = 20  # packets named as evidence; more say nothing new
+Ints = npt.NDArray[np.int64]
+
+
+class Finding(NamedTuple):
+    """Something that an expert would point out.
+
+    code: its name; packets: those that prove it, the telling one first; stream: tshark's number of the TCP conversation, -1
+    where it is about more than one; times: how often; vantage: where the capture was made, as far as can be told.
+    """
+
+    code: str
+    severity: Severity
+    packets: tuple[int, ...]
+    stream: int
+    cause: str
+    cure: str
+    reference: str
+    times: int = 1
+    vantage: str = "unknown"
+
+
+class Capture(Protocol):
+    """What the rules ask of a session."""
+
+    index: Index
+
+    def time_of(self, number: int) -> int: ...
+    def tcp(self, flow: int) -> Tcp: ...
+    def conversation(self, flow: int) -> Conversation: ...
+    def exchanges(self) -> list[Exchange]: ...
+    def detailed(self, exchange: Exchange) -> Exchange: ...
+    def dissect(self, number: int) -> Dissection: ...
+    def layers(self, number: int) -> Dissection: ...
+    def unit(self, pdu: Pdu) -> Dissection: ...
+    def begins_with_tls(self, flow: int) -> bool: ...
+
+
+class Connection:
+    """A TCP conversation for the rules: its segments as columns, a row a segment in packet order."""
+
+    def __init__(self, capture: Capture, flow: int) -> None:
+        self.capture = capture
+        self.flow = flow
+        index = capture.index
+        self.stream = int(index.flows.stream[flow])
+        self.packet: Ints = index.flow_packets(flow)
+        rows = self.packet - 1
+
+        def column(name: str) -> Ints:
+            return index.column(name)[rows].astype(np.int64)
+
+        self.time, self.direction, self.flags = column("time_ns"), column("direction"), column("flags")
+        self.sequence, self.acknowledgement = column("seq"), column("ack")
+        self.length, self.window = column("payload_length"), column("window")
+        self.tcp = capture.tcp(flow)
+        self.marks: Ints = np.array(self.tcp.analysis.marks, np.int64)
+        opening = np.flatnonzero((self.flags & (SYN | ACK)) == SYN)
+        self.client = int(self.direction[opening[0]]) if len(opening) else -1  # -1: its SYN is not in the capture
+
+    @property
+    def size(self) -> int:
+        """Segments."""
+        return len(self.packet)
+
+    @property
+    def server(self) -> int:
+        return 1 - self.client if self.client >= 0 else -1
+
+    def who(self, direction: int) -> str:
+        """`the client` or `the server`; an address where the handshake is not in the capture."""
+        if self.client < 0:
+            return self.end(direction)
+        return "the client" if direction == self.client else "the server"
+
+    def end(self, direction: int) -> str:
+        """An end as `192.0.2.80:443`."""
+        from inspector.core.field import ipv6_text
+
+        flows = self.capture.index.flows
+        address = flows.addresses(self.flow)[direction]
+        text = ".".join(map(str, address)) if len(address) == 4 else f"[{ipv6_text(address)}]"
+        return f"{text}:{(flows.sport(self.flow), flows.dport(self.flow))[direction]}"
+
+    @cached_property
+    def misses_packets(self) -> bool:
+        """The capture itself lost packets here: what was acknowledged was never seen."""
+        return bool(np.any(self.marks & int(Mark.ACK_LOST_SEGMENT)))
+
+    @cached_property
+    def round_trip(self) -> int:
+        """The handshake's, in nanoseconds; 0 where it was not seen."""
+        return self.tcp.analysis.initial_rtt or 0
+
+    @cached_property
+    def vantage(self) -> str:
+        """Where the capture looks from: the answer to a SYN takes long at the client, the answer to that at the server."""
+        syn = np.flatnonzero((self.flags & (SYN | ACK)) == SYN)
+        answer = np.flatnonzero((self.flags & (SYN | ACK)) == SYN | ACK)
+        if len(syn) != 1 or len(answer) != 1 or answer[0] + 1 >= self.size:
+            return "unknown"
+        there = int(self.time[answer[0]] - self.time[syn[0]])
+        back = int(self.time[answer[0] + 1] - self.time[answer[0]])
+        if there > FAR_NS and there > FAR_TIMES * back:
+            return "client"
+        if back > FAR_NS and back > FAR_TIMES * there:
+            return "server"
+        return "middle" if min(there, back) > FAR_NS else "unknown"
+
+    def marked(self, marks: Mark) -> Ints:
+        """The rows of segments that have one of these marks."""
+        found: Ints = np.flatnonzero(self.marks & int(marks))
+        return found
+
+    def finding(
+        self, code: str, severity: Severity, rows: Sequence[int] | Ints, cause: str, cure: str, reference: str, times: int = 1
+    ) -> Finding:
+        """A finding about this connection; rows: of the segments that prove it."""
+        packets = tuple(int(self.packet[row]) for row in list(rows)[:MAX_EVIDENCE])
+        return Finding(code, severity, packets, self.stream, cause, cure, reference, times, self.vantage)
+
+
+class View:
+    """A capture for the rules; what is asked for is worked out once."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.capture = capture
+
+    @cached_property
+    def exchanges(self) -> list[Exchange]:
+        return self.capture.exchanges()
+
+    @cached_property
+    def by_flow(self) -> dict[int, list[Exchange]]:
+        """The exchanges of each flow, in order."""
+        found: dict[int, list[Exchange]] = {}
+        for exchange in self.exchanges:
+            found.setdefault(exchange.flow, []).append(exchange)
+        return found
+
+    def connections(self) -> Iterator[Connection]:
+        """Every TCP conversation, one at a time: they are not kept."""
+        flows = self.capture.index.flows
+        for flow in range(len(flows)):
+            if flows.protocol(flow) == TCP:
+                yield Connection(self.capture, flow)
+
+    def layers(self, exchange: Exchange, protocol: str) -> Iterator[Layer]:
+        """The layers of a protocol in an exchange's own units."""
+        units = self.capture.detailed(exchange).units
+        for pdu in (*units.request, *units.response) if units is not None else ():
+            yield from (layer for layer in self.capture.unit(pdu).layers if layer.protocol == protocol)
+
+
+def milliseconds(nanoseconds: int) -> str:
+    """`41.2 ms`, `2.3 s`."""
+    return f"{nanoseconds / 1e6:,.1f} ms" if nanoseconds < 1_000_000_000 else f"{nanoseconds / 1e9:,.1f} s"
