@@ -29,13 +29,13 @@ from inspector.sources import Source, open_source
 from inspector.streams.analysis import Edges
 from inspector.streams.bulk import Segments
 from inspector.streams.conversation import Conversation
-from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
     from inspector.protocols.encodings.schema import Schema
+    from inspector.streams.exchanges import Exchange
 
 CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
 SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
@@ -550,6 +550,7 @@ class Session:
 
         progress: told the share that is done, 0 to 1.
         """
+        from inspector.streams.exchanges import of_conversation
         from inspector.streams.phases import Lookups, fill
         from inspector.streams.plain import Plain
 
@@ -589,6 +590,8 @@ class Session:
 
     def detailed(self, exchange: Exchange) -> Exchange:
         """The same exchange with its units (`units`), which the fast reading of plain connections leaves out."""
+        from inspector.streams.exchanges import of_conversation
+
         if exchange.units is not None:
             return exchange
         at = _place(exchange)

@@ -121,7 +121,8 @@ class Exchange:
     @property
     def complete(self) -> bool:
         """Both its request and its response were seen to their ends."""
-        return all(part is not None and part.whole for part in (self.request, self.response))
+        request, response = self.request, self.response
+        return request is not None and request.whole and response is not None and response.whole
 
     def __repr__(self) -> str:
         return f"<Exchange {self.number} {self.method} {self.url} {self.status}>"

@@ -64,8 +64,10 @@ class Lookups:
 def fill(exchanges: list[Exchange], index: Index, lookups: Lookups, conversation: Conversation | None) -> None:
     """Give the exchanges of one connection their times and phases. conversation: None for one without TLS."""
     times = index.column("time_ns")
+    # It gives plain integers, one by one much faster than the array does.
+    numbers: memoryview[int] = memoryview(times)  # type: ignore[arg-type]
     for exchange in exchanges:
-        _own(exchange, times)
+        _own(exchange, numbers)
     if not exchanges:
         return
     first = exchanges[0]
@@ -79,16 +81,16 @@ def fill(exchanges: list[Exchange], index: Index, lookups: Lookups, conversation
     first.phases = first.phases._replace(dns=dns, connect=connect, tls=tls)
 
 
-def _own(exchange: Exchange, times: npt.NDArray[np.int64]) -> None:
+def _own(exchange: Exchange, times: memoryview[int]) -> None:
     request, response = exchange.request, exchange.response
     send = wait = receive = -1
     if request is not None:
-        exchange.begun = int(times[request.first - 1])
-        sent = int(times[request.complete - 1])
+        exchange.begun = times[request.first - 1]
+        sent = times[request.complete - 1]
         exchange.ended = sent
         send = sent - exchange.begun
     if response is not None:
-        arrived, ended = int(times[response.first - 1]), int(times[response.complete - 1])
+        arrived, ended = times[response.first - 1], times[response.complete - 1]
         if request is not None:
             wait = max(arrived - sent, 0)  # a server may answer before it has heard everything
         else:
@@ -96,8 +98,8 @@ def _own(exchange: Exchange, times: npt.NDArray[np.int64]) -> None:
         receive = ended - arrived
         exchange.ended = ended
     if exchange.items:
-        exchange.ended = max(exchange.ended, int(times[exchange.items[-1].complete - 1]))
-    exchange.phases = Phases(-1, -1, -1, send, wait, receive)
+        exchange.ended = max(exchange.ended, times[exchange.items[-1].complete - 1])
+    exchange.phases = Phases._make((-1, -1, -1, send, wait, receive))
 
 
 def _connect(index: Index, rows: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> tuple[int, int]:

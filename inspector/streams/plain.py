@@ -7,6 +7,7 @@ Ordinary is a connection that was seen from its SYN, whose segments came in orde
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +32,27 @@ class Windows:
 
     def read(self, at: int, size: int) -> bytes:
         base, start = divmod(at, WINDOW)
+        if start + size <= WINDOW:
+            return self._window(base)[start : start + size]
+        return self._index.read(at, size)
+
+    def join(self, starts: Ints, sizes: Ints) -> bytes:
+        """Pieces of the file, in order, as one."""
+        if not len(starts):
+            return b""
+        base, last = int(starts[0]) // WINDOW, (int(starts[-1]) + int(sizes[-1]) - 1) // WINDOW
+        if base != last:
+            return b"".join(map(self.read, starts.tolist(), sizes.tolist()))
+        window, begin = self._window(base), starts - base * WINDOW
+        return b"".join([window[low:high] for low, high in zip(begin.tolist(), (begin + sizes).tolist(), strict=True)])
+
+    def _window(self, base: int) -> bytes:
         piece = self._kept.get(base)
         if piece is None:
             if len(self._kept) >= WINDOWS:
                 self._kept.pop(next(iter(self._kept)))
             piece = self._kept[base] = self._index.read(base * WINDOW, WINDOW)
-        if start + size <= WINDOW:
-            return piece[start : start + size]
-        return self._index.read(at, size)
+        return piece
 
 
 class Plain:
@@ -67,11 +81,9 @@ class Plain:
             if base is None or not self._in_order(column, own, base):
                 return None
             starts = column["offset"][own] + column["payload_offset"][own]
-            lengths = column["payload_length"][own].tolist()
-            read = self._windows.read
-            if side == 0 and len(own) and read(int(starts[0]), 1) not in (b"G", b"H", b"P", b"D", b"O"):
+            if side == 0 and len(own) and self._windows.read(int(starts[0]), 1) not in (b"G", b"H", b"P", b"D", b"O"):
                 return None
-            data = b"".join([read(at, size) for at, size in zip(starts.tolist(), lengths, strict=True)])
+            data = self._windows.join(starts, column["payload_length"][own].astype(np.int64))
             ends.append(len(data))
             sides.append((data, np.cumsum(column["payload_length"][own], dtype=np.int64), rows[own] + 1))
         if not self._all_seen(column, bases, ends):
@@ -143,4 +155,4 @@ def _parts(messages: Sequence[Request | Response], ends: Ints, packets: Ints) ->
     starts, heads, stops = zip(*(message[:3] for message in messages), strict=True)
     first = packets[np.searchsorted(ends, np.array(starts), "right")].tolist()
     last = packets[np.searchsorted(ends, np.array(stops) - 1, "right")].tolist()
-    return [Part(*six) for six in zip(starts, heads, stops, first, last, last, strict=True)]
+    return list(map(Part._make, zip(starts, heads, stops, first, last, last, repeat(True))))

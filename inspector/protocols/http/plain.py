@@ -13,11 +13,11 @@ from typing import NamedTuple
 from inspector.core.limits import MAX_HEAD
 
 REMEMBERED = 4096  # header blocks: servers and clients repeat theirs
-_REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) ([^\x00-\x20\x7f-\xff]+) (HTTP/1\.[01])(?=\r\n)")
-_RESPONSE = re.compile(rb"(HTTP/1\.[01]) ([2-5]\d\d)(?: ([^\x00-\x1f\x7f-\xff]*))?(?=\r\n)")
+_REQUEST = re.compile(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) ([^\x00-\x20\x7f-\xff]+) (HTTP/1\.[01])(?=\r\n)")
+_RESPONSE = re.compile(r"(HTTP/1\.[01]) ([2-5]\d\d)(?: ([^\x00-\x1f\x7f-\xff]*))?(?=\r\n)")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f]*)")
 _ODD = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
-NO_BODY = (b"204", b"304")
+NO_BODY = ("204", "304")
 
 
 class Headers(NamedTuple):
@@ -54,39 +54,40 @@ class Reader:
     """Reads connections, and remembers header blocks from one to the next."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Headers | None] = {}
+        self._known: dict[str, Headers | None] = {}
 
     def requests(self, data: bytes) -> list[Request] | None:
         """Every request of a direction; None where one is out of the ordinary."""
+        text = data.decode("latin-1")  # a character a byte
         found, at, size = [], 0, len(data)
         while at < size:
-            line = _REQUEST.match(data, at)
-            end = data.find(b"\r\n\r\n", at)
+            line = _REQUEST.match(text, at)
+            end = text.find("\r\n\r\n", at)
             if line is None or not 0 <= end - at < MAX_HEAD - 4:
                 return None
-            headers = self._headers(data[line.end() : end])
+            headers = self._headers(text[line.end() : end])
             if headers is None:
                 return None
             stop = end + 4 + max(headers.length, 0)
             if stop > size:
                 return None
-            method, target, version = (word.decode("ascii") for word in line.groups())
-            found.append(Request(at, end + 4, stop, method, target, version, headers.host))
+            found.append(Request._make((at, end + 4, stop, *line.groups(), headers.host)))
             at = stop
         return found
 
     def responses(self, data: bytes, requests: list[Request]) -> list[Response] | None:
         """Every response, the answers to the requests in their order; None where one is out of the ordinary."""
+        text = data.decode("latin-1")
         found: list[Response] = []
         at, size = 0, len(data)
         while at < size:
             if len(found) == len(requests):
                 return None
-            line = _RESPONSE.match(data, at)
-            end = data.find(b"\r\n\r\n", at)
+            line = _RESPONSE.match(text, at)
+            end = text.find("\r\n\r\n", at)
             if line is None or not 0 <= end - at < MAX_HEAD - 4:
                 return None
-            headers = self._headers(data[line.end() : end])
+            headers = self._headers(text[line.end() : end])
             version, status, reason = line.groups()
             if headers is None or headers.media == "text/event-stream":
                 return None
@@ -97,18 +98,17 @@ class Reader:
                 stop += headers.length
             if stop > size:
                 return None
-            words = version.decode("ascii"), int(status), (reason or b"").decode("ascii")
-            found.append(Response(at, end + 4, stop, *words, headers.media))
+            found.append(Response._make((at, end + 4, stop, version, int(status), reason or "", headers.media)))
             at = stop
         return found
 
-    def _headers(self, block: bytes) -> Headers | None:
+    def _headers(self, block: str) -> Headers | None:
         try:
             return self._known[block]
         except KeyError:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            found = self._known[block] = _parse(block)
+            found = self._known[block] = _parse(block.encode("latin-1"))
             return found
 
 
