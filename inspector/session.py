@@ -325,10 +325,25 @@ class Session:
         self._stream_notes(result, tcp, conversation, number)
         return result
 
-    def unit(self, pdu: Pdu, packet: Packet | None = None) -> Dissection:
+    def completed(self, number: int, only: frozenset[str]) -> Dissection | None:
+        """Of a packet only the units that its TCP conversation completes there, without notes and issues, and of them
+        those that may show a protocol of `only`; None where its payload is not the conversation's to read."""
+        flow = self.index.flow_of(number)
+        if flow < 0 or self.index.flows.protocol(flow) != TCP or not self.complete:
+            return None
+        conversation = self.conversation(flow)
+        if self.index.column("payload_length")[number - 1] and not conversation.recognised(number):
+            return None
+        result = Dissection(self.packet(number))
+        for pdu in conversation.pdus(number):
+            if pdu.protocol in only or self.registry.protocols[pdu.protocol].carries:
+                result.layers.extend(self.unit(pdu, result.packet, notes=False).layers)
+        return result
+
+    def unit(self, pdu: Pdu, packet: Packet | None = None, notes: bool = True) -> Dissection:
         """The layers of one unit of a conversation. packet: the one that completes it, where it is at hand."""
         info = {**pdu.info, "time_of": self.time_of, "schema": self.schema}
-        return self.engine.unit(packet or self.packet(pdu.packet), pdu.protocol, pdu.span, info, pdu.node.why)
+        return self.engine.unit(packet or self.packet(pdu.packet), pdu.protocol, pdu.span, info, pdu.node.why, notes)
 
     def summary(self, pdu: Pdu) -> str:
         """What a unit says, in one line."""

@@ -45,7 +45,8 @@ class Protocol:
     dissect: fills `cursor.layer` from the bytes of one unit; keys: which payload tables name it, `{"ip.proto": [6]}`;
     sniff: recognises its first bytes; begins: the same where they stand in the middle of a stream that nobody claims, and so
     strict that nothing else looks like it; guess: recognises a datagram where neither a signature nor a port does;
-    parser: makes the parser of a stream that carries it; explain: notes for a dissected layer.
+    parser: makes the parser of a stream that carries it; explain: notes for a dissected layer; carries: its layers
+    may hand bytes on to others (false where all that they carry are streams of their own).
     """
 
     name: str
@@ -61,3 +62,4 @@ class Protocol:
     explain: Callable[[Layer], Sequence[Note]] | None = None
     card: Card | None = None
     reference: str = ""
+    carries: bool = True

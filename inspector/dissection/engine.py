@@ -81,8 +81,10 @@ class Engine:
         self._run(result, start, context, {frame.id: (data, 0)})
         return result
 
-    def unit(self, packet: Packet, protocol: str, span: Span, info: dict[str, Any], why: str = "") -> Dissection:
-        """The layers of one PDU: `span` of a stream's buffer, and what it carries."""
+    def unit(
+        self, packet: Packet, protocol: str, span: Span, info: dict[str, Any], why: str = "", notes: bool = True
+    ) -> Dissection:
+        """The layers of one PDU: `span` of a stream's buffer, and what it carries; `notes`: explained."""
         result = Dissection(packet)
         result.buffers[span.buffer.id] = span.buffer
         shown = min(span.stop, span.start + MAX_BODY_DECODED)
@@ -91,7 +93,7 @@ class Engine:
         data = span.buffer.read(span.start, shown)
         found = self.registry.protocols[protocol]
         sources = {span.buffer.id: (data, span.start)}
-        self._one(result, found, Span(span.buffer, span.start, shown), why, context, sources)
+        self._one(result, found, Span(span.buffer, span.start, shown), why, context, sources, notes=notes)
         return result
 
     def follow(self, result: Dissection, payload: Payload) -> None:
@@ -158,6 +160,7 @@ class Engine:
         context: Context,
         sources: dict[str, tuple[bytes, int]],
         follow: bool = True,
+        notes: bool = True,
     ) -> tuple[Layer, Context]:
         layer = Layer(protocol.name, protocol.title, protocol.osi, span, why)
         layer.quoted = context.quoted
@@ -177,7 +180,7 @@ class Engine:
             layer.summary = protocol.title
         result.layers.append(layer)
         result.buffers.update(cursor.buffers)
-        if protocol.explain is not None:
+        if notes and protocol.explain is not None:
             layer.notes.extend(protocol.explain(layer))
         if follow:
             for payload in list(layer.payloads):

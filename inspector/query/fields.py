@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from inspector.query.filters import Filter
     from inspector.session import Session
 
+SESSION = 5  # the lowest layer that is read from streams
 _CHUNK = 65_536  # packets formatted at a time
 
 
@@ -79,8 +80,24 @@ def lines(session: Session, names: list[str], style: Style, passing: Filter | No
                 else:
                     yield _line({name: [value] for name, value in zip(names, found, strict=True) if value}, names, style)
         return
+    only = _upper(session, wanted)
     for number in range(1, session.count + 1):
-        yield _line(cells(session, session.dissect(number), wanted), names, style)
+        result = session.completed(number, only) if only is not None else None
+        yield _line(cells(session, result or session.dissect(number), wanted), names, style)
+
+
+def _upper(session: Session, wanted: frozenset[str]) -> frozenset[str] | None:
+    """The protocols that have the wanted fields, where all of them stand above the transport: then the packets' own layers
+    need not be built. None where others are wanted too."""
+    if "frame.protocols" in wanted:
+        return None
+    sought = _sought(wanted).keys()
+    found = [
+        protocol
+        for protocol in session.registry.protocols.values()
+        if protocol.name in wanted or not sought.isdisjoint(protocol.fields)
+    ]
+    return frozenset(protocol.name for protocol in found) if all(protocol.osi >= SESSION for protocol in found) else None
 
 
 def _line(found: dict[str, list[str]], names: list[str], style: Style) -> str:

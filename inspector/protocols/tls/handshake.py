@@ -379,5 +379,5 @@ _READERS = {
 
 PROTOCOL = Protocol(
     "tls.handshake", "TLS handshake", 5, FIELDS, dissect, keys={"tls.content": [22]}, parser=Handshake, explain=explain,
-    reference="RFC 8446, 4",
+    reference="RFC 8446, 4", carries=False,
 )  # fmt: skip

@@ -226,5 +226,5 @@ CARD = Card(
 )
 PROTOCOL = Protocol(
     "tls", "TLS record", 6, FIELDS, dissect, keys={"tcp.port": [443, 8443, 465, 636, 993, 995]}, sniff=sniff,
-    begins=begins, parser=Tls, explain=explain, card=CARD, reference="RFC 8446, 5",
+    begins=begins, parser=Tls, explain=explain, card=CARD, reference="RFC 8446, 5", carries=False,
 )  # fmt: skip
