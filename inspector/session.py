@@ -41,6 +41,7 @@ CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed a
 SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 OPENING = 64  # packets of a flow within which its protocol shows
+CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
 TLS_KEY_LOG = 0x544C534B  # the type of a secrets block that holds a TLS key log (draft-ietf-opsawg-pcapng)
 TCP, UDP = 6, 17
 
@@ -471,7 +472,8 @@ class Session:
 
     def decrypts(self, flow: int) -> bool:
         """A conversation's records open with the secrets that are known; only its first packets are followed to see it."""
-        if self.keyring.empty or not self.begins_with_tls(flow):
+        hello = None if self.keyring.empty else self.client_random(flow)
+        if hello is None or not self.keyring.may_open(hello):
             return False
         conversation = self._conversation(flow)
         for segment in self._segments(flow, OPENING).rows():
@@ -480,15 +482,17 @@ class Session:
                 return True
         return False
 
-    def begins_with_tls(self, flow: int) -> bool:
-        """The first payload of a TCP flow is a TLS record."""
+    def client_random(self, flow: int) -> bytes | None:
+        """The random of the ClientHello that begins one of the first segments of a TCP flow; None where none does."""
         if self.index.flows.protocol(flow) != TCP:
-            return False
-        for packet in self.index.flow_packets(flow)[:OPENING].tolist():
-            if int(self.index.column("payload_length")[packet - 1]):
-                span = self._payload(packet)
-                return span.buffer.read(span.start, min(span.start + 2, span.stop)) == b"\x16\x03"
-        return False
+            return None
+        packets = self.index.flow_packets(flow)[:OPENING]
+        for packet in packets[self.index.column("payload_length")[packets - 1] > 0].tolist():
+            span = self._payload(packet)
+            head = span.buffer.read(span.start, min(span.start + CLIENT_HELLO_HEAD, span.stop))
+            if head[:2] == b"\x16\x03" and head[5:6] == b"\x01":
+                return head[11:]
+        return None
 
     def _secrets_blocks(self) -> list[bytes]:
         """The key logs in the capture itself, as far as it has been read."""
@@ -499,7 +503,7 @@ class Session:
         with self._lock:
             while self._learned < flow:
                 before, self._learned = self._learned, self._learned + 1
-                if self.begins_with_tls(before):
+                if self.client_random(before) is not None:
                     self.conversation(before)
 
     def _outdated(self, conversation: Conversation) -> bool:
@@ -736,7 +740,7 @@ def address_text(address: bytes) -> str:
 
 
 def flow_rows(session: Session) -> list[dict[str, Any]]:
-    """The conversations, from the columns: endpoints, packets and bytes each way, seconds."""
+    """The conversations, from the columns: endpoints, packets and bytes each way, seconds; and whether secrets open them."""
     flows = session.index.flows
     packets, octets = flows.packets, flows.octets
     found = []
@@ -757,6 +761,7 @@ def flow_rows(session: Session) -> list[dict[str, Any]]:
                 "bytes_received": bytes_received,
                 "first_packet": int(flows.first[flow]),
                 "duration": (int(flows.last_ns[flow]) - int(flows.first_ns[flow])) / 1e9,
+                "decrypted": session.decrypts(flow),
             }
         )
     return found

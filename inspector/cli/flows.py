@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from inspector.cli.common import AsJson, File, Passing, opened, passing
+from inspector.cli.common import AsJson, File, Keylog, Passing, opened, passing
 
 
-def command(file: File, filter_: Passing = None, as_json: AsJson = False) -> None:
+def command(file: File, filter_: Passing = None, as_json: AsJson = False, keylog: Keylog = None) -> None:
     """List the TCP and UDP conversations."""
     from inspector.session import flow_rows
 
-    with opened(file) as session:
+    with opened(file, keylog) as session:
         rows: list[dict[str, Any]] = flow_rows(session)
         wanted = passing(session, filter_)
         if wanted is not None:
@@ -26,7 +26,7 @@ def command(file: File, filter_: Passing = None, as_json: AsJson = False) -> Non
             f"{row['protocol']:4} {row['stream']:>6}  {row['client']:>28} → {row['server']:<28}"
             f" {row['packets_sent']:>8,} → {row['packets_received']:<8,}"
             f" {row['bytes_sent']:>12,} → {row['bytes_received']:<12,}"
-            f" {row['duration']:.6f} s"
+            f" {row['duration']:.6f} s{'  decrypted' if row['decrypted'] else ''}"
             for row in rows
         ]
         nothing = "no TCP or UDP conversation in this capture" if wanted is None else "no conversation has a packet that passes"

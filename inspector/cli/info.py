@@ -28,6 +28,7 @@ def command(file: File, as_json: AsJson = False, keylog: Keylog = None, rules: D
                 if f.name in ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst")
             }
             endpoints.update(row_ends)
+        log = session.keyring.log
         facts: dict[str, Any] = {
             "file": session.title,
             "format": session.source.format,
@@ -42,6 +43,8 @@ def command(file: File, as_json: AsJson = False, keylog: Keylog = None, rules: D
             ],
             "comments": [printable(text) for text in session.source.section_comments],
             "secrets": len(session.source.secrets),
+            "key_log": {"secrets": log.secrets, "sessions": log.sessions, "damaged_lines": log.damaged},
+            "decrypted": sum(map(session.decrypts, range(len(session.index.flows)))),
             "protocols": dict(hierarchy.most_common()),
             "endpoints": dict(endpoints.most_common(50)),
         }
@@ -59,6 +62,10 @@ def command(file: File, as_json: AsJson = False, keylog: Keylog = None, rules: D
             print(f"Comment      {comment}")
         if facts["secrets"]:
             print(f"Secrets      {facts['secrets']} block(s) of keys for decryption")
+        if log.secrets or log.damaged:
+            damage = f", {log.damaged:,} damaged lines passed over" if log.damaged else ""
+            print(f"Key log      {log.secrets:,} secrets of {log.sessions:,} sessions{damage}")
+            print(f"Decrypted    {facts['decrypted']:,} of {len(session.index.flows):,} conversations")
         print("Protocols")
         for name, count in facts["protocols"].items():
             print(f"  {count:>8,}  {name.replace(':', ' › ')}")

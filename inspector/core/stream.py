@@ -408,6 +408,7 @@ class StreamParser:
         """Wait for something that the other direction must say; false where it never will."""
         while not ready():
             if self.node.over:
-                return False
+                yield  # what the other direction has said, and was not read yet, is heard first
+                return ready()
             yield
         return True

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from inspector.core.protocol import Protocol
+from inspector.protocols.database import postgres
 from inspector.protocols.dns import dns
 from inspector.protocols.encodings import form, json, multipart, protobuf, text
+from inspector.protocols.files import ftp
 from inspector.protocols.grpc import grpc
 from inspector.protocols.http import http1, sse
 from inspector.protocols.http2 import body as http2_body
 from inspector.protocols.http2 import http2
 from inspector.protocols.http2 import upgrade as http2_upgrade
 from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
+from inspector.protocols.mail import imap, pop, smtp
 from inspector.protocols.network import icmp, ipv4, ipv6
 from inspector.protocols.tls import handshake, record, ssl2
 from inspector.protocols.transport import tcp, udp
@@ -75,6 +78,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
     record.PROTOCOL,
     handshake.PROTOCOL,
     ssl2.PROTOCOL,
+    smtp.PROTOCOL,
+    pop.PROTOCOL,
+    imap.PROTOCOL,
+    ftp.PROTOCOL,
+    postgres.PROTOCOL,
     http1.PROTOCOL,
     http1.SSDP,
     http2.PROTOCOL,

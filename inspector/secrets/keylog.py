@@ -25,6 +25,7 @@ LABELS = {
     "RSA": (48,),  # named by the first 8 bytes of the encrypted premaster secret
     SESSION_ID: (48,),  # named by the session id; the master secret
 }
+OLD = frozenset({"CLIENT_RANDOM", "RSA", SESSION_ID})
 RANDOM = 32
 MAX_LINE = 4096  # a longer one holds no secret
 _STEP = 1 << 20  # bytes read at a time
@@ -40,6 +41,8 @@ class KeyLog:
         self.path = path
         self._blocks = blocks
         self._secrets: dict[tuple[str, bytes], bytes] = {}
+        self._names: set[bytes] = set()
+        self.resumable = False  # it has secrets of TLS 1.2 and before, whose sessions another handshake can resume
         self._used = 0  # blocks
         self._at = 0  # bytes of the file
         self._seen: tuple[int, int, int] | None = None
@@ -54,7 +57,11 @@ class KeyLog:
     @property
     def sessions(self) -> int:
         """How many sessions the secrets belong to."""
-        return len({name for _, name in self._secrets})
+        return len(self._names)
+
+    def names(self, session: bytes) -> bool:
+        """There is a secret of this session."""
+        return session in self._names
 
     @property
     def damaged(self) -> int:
@@ -128,4 +135,6 @@ class KeyLog:
         if len(value) not in fits or (label not in ("RSA", SESSION_ID) and len(named) != RANDOM) or not named:
             return False
         self._secrets[label, named] = value
+        self._names.add(named)
+        self.resumable = self.resumable or label in OLD
         return True

@@ -39,6 +39,10 @@ class Keyring:
         """The keys as conversation `flow` sees them: only earlier conversations teach it, whatever was looked at before."""
         return FlowKeys(self, flow)
 
+    def may_open(self, client_random: bytes) -> bool:
+        """A session with this client random may open: it has a secret, or could resume one that has."""
+        return self.log.names(client_random) or self.log.resumable
+
     def grown(self, keys: FlowKeys) -> bool:
         """Secrets were added since these keys last missed one."""
         self.log.refresh()
@@ -140,7 +144,7 @@ class FlowKeys:
             master = master_secret(agreed.version, prf, premaster, randoms, transcript)
             return master, f"the premaster secret that was sent as {short(agreed.premaster)}"
         what = f"CLIENT_RANDOM of the session with client random {short(agreed.client_random)}"
-        if agreed.resumed and not self._ring.empty:
+        if agreed.resumed and self._ring.log.resumable:
             for name, word in ((agreed.ticket, "ticket"), (agreed.session_id, "session id")):
                 master = self._ring.taught(self._flow, name)
                 if master is not None:

@@ -88,6 +88,8 @@ class Conversation:
         self._last = row.packet
         if row.flags & SYN and own.isn is None:
             self.tree.client = 1 - row.direction if row.flags & ACK else row.direction
+        elif own.isn is None and peer.isn is None:  # it began before the capture: servers listen on the lower port
+            self.tree.client = 1 if self.tree.ports[0] < self.tree.ports[1] else 0
         if row.flags & RST:
             if own.isn is not None and row.length == 0:
                 own.reset(row.packet)

@@ -62,13 +62,16 @@ class Tree:
     def finish(self) -> None:
         """The capture has no more of this conversation: everything that waits is told so."""
         self.over = True
-        while True:
-            before = len(self._news)
-            for node in self.nodes:
+        quiet = 0
+        while quiet < 3:  # each round ends one wait of a parser (`StreamParser.wait`); some have two, one behind the other
+            before = self._progress()
+            for node in list(self.nodes):
                 self.wake(node)
             self.run()
-            if before == 0 and not self._news:
-                return
+            quiet = quiet + 1 if self._progress() == before else 0
+
+    def _progress(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(node.progress() for node in self.nodes)
 
 
 class TreeNode:
@@ -183,22 +186,23 @@ class TreeNode:
     def advance(self) -> None:
         """Run both directions until neither gets further."""
         while self._steps:
-            before = self._progress()
+            before = self.progress()
             for direction in list(self._steps):
                 self._step(direction)
-            if self._progress() == before:
+            if self.progress() == before:
                 return
 
     def arrive(self, direction: int) -> None:
         """Run both directions until neither gets further, where only one of them has news."""
         while direction in self._steps:
-            before = self._progress()
+            before = self.progress()
             self._step(direction)
-            if self._progress() == before:
+            if self.progress() == before:
                 return
             direction = 1 - direction  # what one has read or said may be what the other waits for
 
-    def _progress(self) -> tuple[int, ...]:
+    def progress(self) -> tuple[int, ...]:
+        """Changes whenever the node gets further."""
         first, second = self._pair
         return self._emitted, len(self._steps), first.pos, second.pos
 

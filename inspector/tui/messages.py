@@ -96,3 +96,7 @@ class Matched(Message):
     def __init__(self, found: Found | None) -> None:
         super().__init__()
         self.found = found
+
+
+class Decrypts(Message):
+    """The secrets that are known open a conversation of the capture."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 from textual.worker import WorkerCancelled
 
 from inspector.core.field import Field
@@ -129,6 +130,15 @@ def test_tabs_show_the_reassembled_stream() -> None:
         assert screen.query_one(HexView).buffer is not before
 
     drive(steps, start=16)
+
+
+def test_decrypted_bytes_are_a_tab_and_the_title_says_so() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        kinds = [buffer.kind for buffer in screen.query_one(BufferTabs).buffers]
+        assert "decrypted" in kinds and "decrypted stream" in kinds
+        assert "decrypted" in str(screen.query_one("#title", Static).render())
+
+    drive(steps, "https-tls13", start=17)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])

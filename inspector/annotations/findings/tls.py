@@ -97,7 +97,7 @@ def _tls(view: View) -> Iterator[tuple[int, list[Pdu]]]:
     """The flows that speak TLS, with the units of their trees, in packet order."""
     capture, flows = view.capture, view.capture.index.flows
     for flow in range(len(flows)):
-        if flows.protocol(flow) == TCP and capture.begins_with_tls(flow):
+        if flows.protocol(flow) == TCP and capture.client_random(flow) is not None:
             tree = capture.conversation(flow).tree
             yield flow, [pdu for packet in sorted(tree.pdus) for pdu in tree.pdus[packet]]
 

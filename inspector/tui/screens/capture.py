@@ -23,7 +23,7 @@ from inspector.dissection.engine import Dissection
 from inspector.query.completion import Completion
 from inspector.session import Session
 from inspector.tui.finding import Found, search, wanted
-from inspector.tui.messages import Asked, Copied, GoTo, Loaded, Matched, ShowFlow
+from inspector.tui.messages import Asked, Copied, Decrypts, GoTo, Loaded, Matched, ShowFlow
 from inspector.tui.taking import save_body
 from inspector.tui.views.conversations import ConversationsView
 from inspector.tui.views.follow import FollowView
@@ -67,6 +67,7 @@ class CaptureScreen(Screen[None]):
         self._filter = ""
         self._wanted = ""  # what was looked for last
         self._busy = ""
+        self._decrypted = False  # a conversation opens with the secrets that are known
         self._overwrite = ""  # the file that may be written over: it was asked
 
     def compose(self) -> ComposeResult:
@@ -84,6 +85,7 @@ class CaptureScreen(Screen[None]):
         self.view.focus_main()
         if self.session.complete:
             self.post_message(Loaded())
+            self._look_for_secrets()
         else:
             self._load()
 
@@ -109,6 +111,17 @@ class CaptureScreen(Screen[None]):
         except (InspectError, OSError) as failed:
             error = str(failed)
         self.post_message(Loaded(error))
+        self._look_for_secrets()
+
+    @work(thread=True, group="secrets")
+    def _look_for_secrets(self) -> None:
+        if self.session.decrypted:
+            self.post_message(Decrypts())
+
+    @on(Decrypts)
+    def _decrypts(self) -> None:
+        self._decrypted = True
+        self._title()
 
     @on(Loaded)
     def _loaded(self, event: Loaded) -> None:
@@ -132,6 +145,8 @@ class CaptureScreen(Screen[None]):
         state = "" if session.complete else f" · loading {session.progress:.0%}"
         flows = len(session.index.flows)
         text = f" osi-inspect · {printable(session.title)} · {session.count:,} packets · {flows:,} conversations{state}"
+        if self._decrypted:
+            text += " · decrypted"
         if self._filter:
             text += f" · only {printable(self._filter)} (Esc: all)"
         if self._busy:
