@@ -241,6 +241,7 @@ class Session:
         with self._lock:  # what was followed while packets were still coming is not the whole of it
             self._conversations.clear()
             self._tcp.clear()
+            self._learned = 0
             self.complete = True
         self.progress = 1.0
 
@@ -399,7 +400,9 @@ class Session:
         """A TCP flow, followed from its first packet to its last."""
         with self._lock:
             found = self._conversations.get(flow)
-            if found is not None and not self._outdated(found):
+            if found is not None and self._outdated(found):
+                self._learned = 0  # what is known now may open earlier sessions too
+            elif found is not None:
                 self._conversations.move_to_end(flow)
                 return found
             found = self._follow(flow)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-MAX_CACHED = 32 * 1024 * 1024  # bytes of plaintext kept for reading again; everything else is decrypted when it is asked for
+MAX_CACHED = 16 * 1024 * 1024  # bytes of plaintext kept for reading again; everything else is decrypted when it is asked for
 
 
 class Missing(NamedTuple):

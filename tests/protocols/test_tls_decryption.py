@@ -353,6 +353,7 @@ def test_a_changed_byte_loses_one_record() -> None:
     steps = [*script.opening(), (C, script["client"](23, REQUEST)), (S, parts[0]), (S, bytes(damaged)), (S, parts[2])]
     units = talk(steps, keys=script.keys())
     assert len(reasons(units)) == 1 and "does not authenticate as record 1" in reasons(units)[0]
+    assert sum("not-authentic" in u.issues for u in units) == 1
     assert http(units) == ["GET /a HTTP/1.1", "HTTP/1.1 200 OK"]
     response = next(u for u in units if u.layer.summary == "HTTP/1.1 200 OK")
     assert response.pdu.info["missing"] == 50

@@ -15,7 +15,7 @@ from inspector.core.span import Buffer, Span
 from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser
 from inspector.protocols.tls import wire
 from inspector.protocols.tls.names import CIPHER_SUITES
-from inspector.protocols.tls.opened import Epoch, Records
+from inspector.protocols.tls.opened import Epoch, Records, Unopened
 from inspector.protocols.tls.wire import HEADER, MAX_MESSAGE, Content, Hello, Message, plausible
 
 MAX_TRIES = 4096  # sequence numbers tried after lost bytes: a lost one is found among the next, or not at all
@@ -347,7 +347,7 @@ class Tls(StreamParser):
         if keys is None or epoch is None:
             return
         if tls13:
-            if "handshake" in epoch.name:
+            if epoch.handshake:
                 side.epoch = self._following(side, side.end)
         elif epoch.opener is not None and handshake.server is not None:
             if all(other.epoch is not None for other in self._sides):
@@ -390,13 +390,14 @@ class Tls(StreamParser):
         else:
             side.early, side.epoch, side.early_over = [], epoch, True
 
-    def _unopened(self, side: Side, epoch: Epoch, count: int) -> str:
+    def _unopened(self, side: Side, epoch: Epoch, count: int) -> Unopened:
         assert epoch.opener is not None
         if side.lost and count == 0:
-            return f"its sequence number was lost, and not found among the {MAX_TRIES:,} that were tried"
+            return Unopened(f"its sequence number was lost, and not found among the {MAX_TRIES:,} that were tried")
         if count > 1:
-            return f"records before it are missing or damaged, and no sequence number from {epoch.sequence} on opens it"
-        return (
+            number = epoch.sequence
+            return Unopened(f"records before it are missing or damaged, and no sequence number from {number} on opens it")
+        return Unopened(
             f"it does not authenticate as record {epoch.sequence} under the {epoch.name} ({epoch.opener.source}): the secret is"
             " not that of this session, or the bytes are not those that were sent"
         )
@@ -453,7 +454,9 @@ class Tls(StreamParser):
         suite = CIPHER_SUITES.get(choice.suites[0], f"suite 0x{choice.suites[0]:04x}")
         if choice.tls13:
             label = f"{'CLIENT' if client else 'SERVER'}_HANDSHAKE_TRAFFIC_SECRET"
-            return self._epoch(name, start, keys.traffic(label, offer.random, suite, choice.version))
+            epoch = self._epoch(name, start, keys.traffic(label, offer.random, suite, choice.version))
+            epoch.handshake = True
+            return epoch
         if choice.compression:
             return Epoch(name, start, None, "its records are compressed (RFC 3749), which is not undone here")
         agreed = Agreed(
@@ -471,7 +474,7 @@ class Tls(StreamParser):
             return epoch
         if not handshake.server.tls13:
             return epoch
-        if "handshake" not in epoch.name:
+        if not epoch.handshake:
             after = epoch.opener.following() if epoch.opener is not None else None
             return Epoch(epoch.name, start, after) if after is not None else epoch
         label = f"{'CLIENT' if client else 'SERVER'}_TRAFFIC_SECRET_0"
@@ -485,7 +488,7 @@ class Tls(StreamParser):
         side.pending = b""
         lost = start - side.end
         count = max(sequence - epoch.sequence, 1)
-        if lost > 0 and (self._content is not None or epoch.sequence or "application" in epoch.name):
+        if lost > 0 and (self._content is not None or epoch.sequence or not epoch.handshake):
             self._carried(side).gap(side.direction, max(lost - count * (HEADER + epoch.opener.overhead), 1), packet)
 
 

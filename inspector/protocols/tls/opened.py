@@ -16,15 +16,20 @@ from inspector.protocols.tls.wire import HEADER
 _CHAIN = 128  # bytes in front of a record that a chained IV is looked for in: a MAC and a block fit
 
 
+class Unopened(str):
+    """Why a record is not opened although keys are there: it does not authenticate under them."""
+
+
 class Epoch:
     """Records under one set of keys. name: whose and what for; start: where in the stream the first one begins;
     sequence: the number that the next one is expected to have; reason: why there are no keys;
-    rejected: early data that the server did not take."""
+    handshake: application traffic keys follow (TLS 1.3); rejected: early data that the server did not take."""
 
-    __slots__ = ("name", "opener", "reason", "rejected", "sequence", "start")
+    __slots__ = ("handshake", "name", "opener", "reason", "rejected", "sequence", "start")
 
     def __init__(self, name: str, start: int, opener: Opener | None, reason: str = "") -> None:
         self.name = name
+        self.handshake = False
         self.start = start
         self.opener = opener
         self.reason = reason

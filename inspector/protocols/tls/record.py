@@ -12,7 +12,7 @@ from inspector.core.layer import Layer, Note, Severity
 from inspector.core.protocol import Card, Protocol, Sniff
 from inspector.protocols.tls.connection import Tls
 from inspector.protocols.tls.names import ALERTS
-from inspector.protocols.tls.opened import Plaintext
+from inspector.protocols.tls.opened import Plaintext, Unopened
 from inspector.protocols.tls.wire import CONTENTS, HEADER, MAX_RECORD, VERSIONS, Content, begins, plausible
 
 LEVELS = {1: "warning", 2: "fatal"}
@@ -115,7 +115,10 @@ def _sealed(c: Cursor, kind: int, reason: str) -> None:
     size = c.remaining
     c.octets(SEALED.get(Content(kind), "tls.app_data"), size)
     if reason:
-        c.generated("tls.record.not_decrypted", reason, c.last.span)
+        body = c.last.span
+        c.generated("tls.record.not_decrypted", str(reason), body)
+        if isinstance(reason, Unopened):
+            c.issue("not-authentic", f"not decrypted: {reason}", Severity.WARNING, body)
     words = {Content.ALERT: "Alert, encrypted", Content.CHANGE_CIPHER_SPEC: "Change Cipher Spec"}
     c.layer.summary = words.get(Content(kind), f"{CONTENTS[kind]}, {size:,} bytes, encrypted")
 
