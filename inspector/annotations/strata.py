@@ -1,7 +1,8 @@
 """The strata of one direction of a TCP conversation: what its bytes are at every level, all on one axis.
 
 The axis counts the bytes of the TCP stream. A unit of any level (an event, a chunk, a record, a segment, a frame) stands where
-the bytes that carried it stand, so that it is seen which boundaries coincide and which do not.
+the bytes that carried it stand, so that it is seen which boundaries coincide and which do not. Inside what was enciphered or
+compressed as a whole it stands at its share of the whole, and is said not to be exact.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inspector.core.span import Buffer, Span, parents, project
+from inspector.core.span import Buffer, Origin, Span
 from inspector.core.stream import Pdu
 from inspector.streams.conversation import Conversation
 
@@ -21,23 +22,27 @@ Ints = npt.NDArray[np.int64]
 
 
 class Unit(NamedTuple):
-    """One unit of a stratum. start, stop: on the axis; packet: that completes it; pdu: None for segments and frames."""
+    """One unit of a stratum. start, stop: on the axis; exact: they are; packet: that completes it; pdu: None for segments
+    and frames."""
 
     stratum: str
     number: int  # in its stratum, from 0, in the order of the axis
     start: int
     stop: int
     packet: int
+    exact: bool
     pdu: Pdu | None
 
 
 class Stratum:
     """The units of one level, sorted by where they begin; they may overlap where streams are interleaved."""
 
-    def __init__(self, title: str, starts: Ints, stops: Ints, packets: Ints, pdus: list[Pdu] | None = None) -> None:
+    def __init__(self, title: str, columns: Ints, pdus: list[Pdu] | None = None) -> None:
+        """columns: a row a unit: start, stop, packet, and 1 where they are exact."""
+        starts, stops, packets, exact = columns.T
         order = np.argsort(starts, kind="stable")
         self.title = title
-        self._starts, self._stops, self._packets = starts[order], stops[order], packets[order]
+        self._starts, self._stops, self._packets, self._exact = starts[order], stops[order], packets[order], exact[order]
         self._furthest = np.maximum.accumulate(self._stops) if len(order) else self._stops
         self._pdus = [pdus[i] for i in order.tolist()] if pdus is not None else None
 
@@ -51,7 +56,8 @@ class Stratum:
 
     def unit(self, number: int) -> Unit:
         pdu = self._pdus[number] if self._pdus is not None else None
-        return Unit(self.title, number, int(self._starts[number]), int(self._stops[number]), int(self._packets[number]), pdu)
+        start, stop, packet = (int(column[number]) for column in (self._starts, self._stops, self._packets))
+        return Unit(self.title, number, start, stop, packet, bool(self._exact[number]), pdu)
 
     def between(self, start: int, stop: int) -> list[Unit]:
         """The units that have a byte from `start` to `stop` of the axis."""
@@ -88,48 +94,45 @@ class Strata(NamedTuple):
 def strata(conversation: Conversation, direction: int, title: Callable[[str], str]) -> Strata:
     """The strata of a direction. title: a protocol's name as people write it."""
     buffer = conversation.directions[direction].buffer
-    grouped: dict[str, list[tuple[int, int, Pdu]]] = {}
+    grouped: dict[str, list[tuple[int, int, int, int, Pdu]]] = {}
     depths: dict[str, int] = {}
-    for id, pdus in conversation.tree.by_buffer.items():
+    for pdus in conversation.tree.by_buffer.values():
         for pdu in pdus:
-            if pdu.direction != direction:
-                continue
-            span = Span(pdu.span.buffer, pdu.span.start, pdu.span.stop)
-            places = [span] if id == buffer.id else project(span, buffer)
-            if not places:
-                continue
-            begin, end = min(place.start for place in places), max(place.stop for place in places)
-            grouped.setdefault(pdu.protocol, []).append((begin, end, pdu))
-            if pdu.protocol not in depths:
-                depths[pdu.protocol] = _depth(span, buffer)
+            place = _place(pdu.span, buffer) if pdu.direction == direction else None
+            if place is not None:
+                start, stop, exact, depth = place
+                grouped.setdefault(pdu.protocol, []).append((start, stop, pdu.packet, exact, pdu))
+                depths.setdefault(pdu.protocol, depth)
     order = {protocol: at for at, protocol in enumerate(grouped)}
     rows = [
-        Stratum(
-            title(protocol),
-            np.array([begin for begin, _, _ in units], np.int64),
-            np.array([end for _, end, _ in units], np.int64),
-            np.array([pdu.packet for _, _, pdu in units], np.int64),
-            [pdu for _, _, pdu in units],
-        )
+        Stratum(title(protocol), _table([unit[:4] for unit in units]), [unit[4] for unit in units])
         for protocol, units in sorted(grouped.items(), key=lambda item: (-depths[item[0]], order[item[0]]))
     ]
-    rows.append(_columns(SEGMENTS, buffer.segments(0, buffer.size)))
-    copies = [(start, stop, packet) for packet, (way, start, stop) in conversation.ranges.items() if way == direction]
-    rows.append(_columns(FRAMES, copies))
+    rows.append(Stratum(SEGMENTS, _table([(*segment, 1) for segment in buffer.segments(0, buffer.size)])))
+    copies = [(start, stop, packet, 1) for packet, (way, start, stop) in conversation.ranges.items() if way == direction]
+    rows.append(Stratum(FRAMES, _table(copies)))
     return Strata(buffer, buffer.size, rows)
 
 
-def _depth(span: Span, buffer: Buffer) -> int:
-    """Steps from a range down to the TCP stream."""
-    steps = 0
-    while span.buffer != buffer:
-        below = next(iter(parents(span)), None)
-        if below is None:
-            break
-        span, steps = below, steps + 1
-    return steps
+def _table(rows: list[tuple[int, int, int, int]]) -> Ints:
+    return np.array(rows, np.int64).reshape(-1, 4)
 
 
-def _columns(title: str, ranges: list[tuple[int, int, int]]) -> Stratum:
-    columns = np.array(ranges, np.int64).reshape(-1, 3)
-    return Stratum(title, columns[:, 0], columns[:, 1], columns[:, 2])
+def _place(span: Span, buffer: Buffer) -> tuple[int, int, int, int] | None:
+    """Where a range stands in a buffer below, whether that is exact, and how many steps down it is."""
+    at, start, stop, exact, depth = span.buffer, span.start, span.stop, 1, 0
+    while at != buffer:
+        first = last = None
+        for origin in at.origins(start, stop):
+            first, last = first or origin, origin
+        if first is None or last is None:
+            return None
+        exact = exact and first.copied and last.copied
+        at, start, stop, depth = first.source.buffer, _down(first, start), _down(last, stop), depth + 1
+    return start, stop, int(exact), depth
+
+
+def _down(origin: Origin, offset: int) -> int:
+    """A place in a buffer as a place in the one below: the same byte of a copy, or its share of what it came out of."""
+    inside, size = offset - origin.start, origin.stop - origin.start
+    return origin.source.start + (inside if origin.copied else inside * origin.source.size // size)

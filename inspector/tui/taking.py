@@ -37,8 +37,8 @@ def body_name(result: Dissection) -> str:
     for layer in result.layers:
         url = layer.value("http.request.full_uri") or layer.value("http.response_for.uri")
         if isinstance(url, str):
-            last = re.split("[?#]", url)[0].rstrip("/").rpartition("/")[2]
-            safe = re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip(".-")[:80]
+            path = re.split("[?#]", url)[0].partition("://")[2].partition("/")[2]
+            safe = re.sub(r"[^A-Za-z0-9._-]", "_", path.rstrip("/").rpartition("/")[2]).lstrip(".-")[:80]
             if safe:
                 return safe
     return f"body-{result.packet.number}"

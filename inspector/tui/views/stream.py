@@ -167,14 +167,15 @@ class StreamView(View):
         else:
             title = f"frame {unit.packet}" if unit.stratum == FRAMES else f"segment {unit.number + 1}"
         text.append(fit(title, min(cell_len(title), 100)), "bold")
-        text.append(f"   {unit.start:,}–{unit.stop:,}: {unit.stop - unit.start:,} bytes of the stream\n")
+        about = "" if unit.exact else "≈ "
+        text.append(f"   {about}{unit.start:,}–{unit.stop:,}: {unit.stop - unit.start:,} bytes of the stream\n")
         span = unit.pdu.span if unit.pdu is not None else Span(found.buffer, unit.start, unit.stop)
         frames = trace(span)
         if frames:
             first, last = (self._moment(place) for place in (frames[0], frames[-1]))
             text.append(f"First byte {first} · last byte {last} · complete {self._time(unit.packet)}\n")
             if not all(place.exact for place in frames):
-                text.append("Its bytes cannot be told apart inside what carries them: the whole of that is meant.\n")
+                text.append("Enciphered or compressed as a whole: it is drawn at its share of what carries it.\n")
         for row in found.rows:
             if row.title == unit.stratum:
                 continue
@@ -192,7 +193,8 @@ class StreamView(View):
         else:
             name = f"{other.packet}" if other.stratum == FRAMES else f"{other.number + 1}"
         low, high, size = max(unit.start, other.start), min(unit.stop, other.stop), other.stop - other.start
-        return f"{name} (all {size:,} B)" if high - low == size else f"{name} ({high - low:,} of its {size:,} B)"
+        about = "" if unit.exact and other.exact else "≈ "
+        return f"{name} (all {size:,} B)" if high - low == size else f"{name} ({about}{high - low:,} of its {size:,} B)"
 
     def _moment(self, place: Span) -> str:
         assert isinstance(place.buffer, Frame)

@@ -78,6 +78,7 @@ class LineList(ScrollView, can_focus=True):
         self.position = max(0, min(position, self.total - 1))
         self.scroll_to_region(Region(0, self.position, 1, 1 + self.head), animate=False, force=True)
         self.refresh()
+        self.scrolled()
         self.moved()
 
     def action_move(self, by: int) -> None:

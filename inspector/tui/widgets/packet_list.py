@@ -106,7 +106,6 @@ class PacketList(LineList):
         self.put(self.position_of(number))
 
     def moved(self) -> None:
-        self.scrolled()
         self.post_message(PacketSelected(self.cursor))
 
     def scrolled(self) -> None:

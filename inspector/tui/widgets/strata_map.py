@@ -72,6 +72,7 @@ class StrataMap(ScrollView, can_focus=True):
         self._strata: Strata | None = None
         self._row = 0
         self._unit: Unit | None = None
+        self._place = 0  # where on the axis the cursor stands, while it goes up and down
         self._left = 0.0  # the byte in the first cell
         self._per = 1.0  # bytes in a cell
         self._lines: list[Line] | None = None
@@ -156,8 +157,11 @@ class StrataMap(ScrollView, can_focus=True):
 
     # --- the cursor
 
-    def _choose(self, unit: Unit | None) -> None:
+    def _choose(self, unit: Unit | None, place: int | None = None) -> None:
+        """The cursor on a unit; place: where on the axis it is meant, its beginning unless given."""
         self._unit = unit
+        if unit is not None:
+            self._place = unit.start if place is None else place
         if unit is None or self._strata is None:
             self._changed()
             return
@@ -177,14 +181,14 @@ class StrataMap(ScrollView, can_focus=True):
             self._choose(row.unit(max(0, min(self._unit.number + by, len(row) - 1))))
 
     def action_row(self, by: int) -> None:
-        """To the level above or below, at the same place of the axis."""
-        if self._strata is None or self._unit is None:
+        """To the level above or below that has something at this place of the axis."""
+        if self._strata is None:
             return
         at = self._row + by
         while 0 <= at < len(self._strata.rows):
-            unit = self._strata.rows[at].at(self._unit.start)
-            if unit is not None:
-                self._choose(unit)
+            units = self._strata.rows[at].between(self._place, self._place + 1)
+            if units:
+                self._choose(units[0], self._place)
                 return
             at += by
 

@@ -1,0 +1,131 @@
+"""What is typed: filters, searches, packet numbers, commands, file names."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from driving import drive, press, screen_text, settle, type_in
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from inspector.session import open_session
+from inspector.tui.screens.capture import CaptureScreen
+from inspector.tui.widgets.ask_line import AskLine
+from inspector.tui.widgets.field_tree import FieldTree
+from inspector.tui.widgets.packet_list import PacketList
+
+
+def test_filter_narrows_the_list_and_escape_shows_all() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        packets = screen.query_one(PacketList)
+        await press(pilot, "slash")
+        await type_in(pilot, "sse.id == 3")
+        assert list(packets.numbers()) == [20] and packets.cursor == 20 and packets.has_focus
+        assert "only sse.id == 3" in screen_text(screen)
+        await press(pilot, "escape")
+        assert packets.total == 42 and packets.cursor == 20
+
+    drive(steps, "sse", start=18)
+
+
+def test_a_wrong_filter_points_at_its_column_and_changes_nothing() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "slash")
+        await type_in(pilot, "tcp.port == 80 and htpp")
+        assert screen.query_one(AskLine).open
+        lines = screen_text(screen).splitlines()
+        at = next(i for i, line in enumerate(lines) if "▲" in line)
+        assert lines[at].index("▲") == lines[at - 1].index("htpp")
+        assert screen.query_one(PacketList).total == screen.session.count
+        await press(pilot, "escape")
+        assert not screen.query_one(AskLine).open
+
+    drive(steps)
+
+
+def test_tab_completes_a_field_name() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "slash")
+        await pilot.press(*"http", "full_stop", *"request", "full_stop", *"me")
+        await settle(pilot)
+        assert "http.request.method" in screen_text(screen)
+        await press(pilot, "tab")
+        assert screen.query_one(Input).value == "http.request.method"
+
+    drive(steps)
+
+
+def test_search_finds_fields_and_bytes_also_decrypted() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        packets = screen.query_one(PacketList)
+        await press(pilot, "ctrl+f")
+        await type_in(pilot, "curl")
+        assert packets.cursor == 17
+        node = screen.query_one(FieldTree).cursor_node
+        assert node is not None and getattr(node.data, "name", "") == "http.user_agent"
+        await press(pilot, "n")  # nowhere further
+        assert packets.cursor == 17
+        packets.go(1)
+        await press(pilot, "ctrl+f", "ctrl+u")
+        await type_in(pilot, "0x160301")  # the ClientHello's record
+        assert packets.cursor == 12
+        await press(pilot, "G", "N")
+        assert packets.cursor < screen.session.count
+
+    drive(steps, "https-tls13")
+
+
+def test_palette_goes_to_a_packet_and_changes_times() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "colon")
+        await type_in(pilot, "packet 12")
+        assert screen.query_one(PacketList).cursor == 12
+        await press(pilot, "colon")
+        await type_in(pilot, "Time: delta")
+        assert screen.query_one(PacketList).times == "delta"
+
+    drive(steps)
+
+
+def test_copying_goes_to_the_clipboard_of_the_terminal() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "c")
+        assert pilot.app.clipboard.startswith("12  ") and "GET / HTTP/1.1" in pilot.app.clipboard
+        await press(pilot, "C")
+        assert pilot.app.clipboard == (
+            "curl http://www.example.test/ --header 'user-agent: curl/7.88.1' --header 'accept: */*'"
+        )
+        await press(pilot, "tab", "tab", "end", "c")
+        assert pilot.app.clipboard
+
+    drive(steps, start=12)
+
+
+def test_saving_packets_and_a_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "slash")
+        await type_in(pilot, "http")
+        numbers = list(screen.query_one(PacketList).numbers())
+        await press(pilot, "w")
+        assert screen.query_one(Input).value == "https-tls13-saved.pcapng"
+        await press(pilot, "enter")
+        saved = tmp_path / "https-tls13-saved.pcapng"
+        assert stat.S_IMODE(saved.stat().st_mode) == 0o600  # it holds keys
+        with_keys = open_session(str(saved))
+        assert with_keys.count == len(numbers)
+        assert with_keys.packet(1).data == screen.session.packet(numbers[0]).data
+        assert with_keys.comments(1) == screen.session.comments(numbers[0])
+        with_keys.close()
+        before = saved.read_bytes()
+        await press(pilot, "w", "enter")
+        assert screen.query_one(AskLine).open  # it exists: asked once more
+        await press(pilot, "escape")
+        assert saved.read_bytes() == before
+        await press(pilot, "G", "x", "enter")
+        assert (tmp_path / "body-22").read_bytes().startswith(b"<!DOCTYPE html>")
+
+    drive(steps, "https-tls13")
