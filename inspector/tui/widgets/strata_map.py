@@ -88,7 +88,7 @@ class StrataMap(ScrollView, can_focus=True):
 
     def show(self, strata: Strata, unit: Unit | None) -> None:
         """Show a direction, with the cursor on a unit; the scale is that of the highest level with several units."""
-        self._strata = strata
+        self._strata, self._lines, self._row = strata, None, 0
         self.words.clear()
         self._fresh = not self.size.width  # not laid out yet: the scale is found once there is a width
         if self._fresh:

@@ -1,0 +1,126 @@
+"""A capture whose every text is an attack: escape sequences, markup, direction marks. None of it may reach the terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import dpkt
+import pytest
+from driving import drive, press, screen_text, settle, type_in
+from textual.pilot import Pilot
+
+from inspector.core.packet import Interface, Packet
+from inspector.export.pcapng import Extras, write
+from inspector.tui.screens.capture import CaptureScreen
+
+ESCAPE = "\x1b]0;owned\x07\x1b[2J"
+MARKUP = "[bold red]x[/bold red][@click=app.quit]y[/]"
+BIDI = "‮gpj.exe\u2066"
+EVIL = f"{ESCAPE}{MARKUP}{BIDI}"
+A, B, M = bytes([192, 0, 2, 10]), bytes([192, 0, 2, 80]), b"\x02\0\0\0\0\1"
+
+
+def frames() -> Iterator[bytes]:
+    """A DNS answer with an evil name, and an HTTP exchange and an event stream with evil everywhere."""
+    label = EVIL.encode()[:63]
+    name = bytes([len(label)]) + label + b"\0"
+    question = name + b"\0\1\0\1"
+    answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + B
+    yield ip(udp(53, 5000, b"\0\1\x81\x80\0\1\0\1\0\0\0\0" + question + answer), bytes([192, 0, 2, 53]), A)
+    evil = EVIL.encode()
+    request = b"GET /" + evil + b" HTTP/1.1\r\nHost: " + evil + b"\r\nX-" + evil + b": " + evil + b"\r\n\r\n"
+    events = b"id: " + evil + b"\nevent: " + evil + b"\ndata: " + evil + b"\n\n"
+    head = b"HTTP/1.1 200 " + evil + b"\r\nContent-Type: text/event-stream\r\nServer: " + evil + b"\r\n\r\n"
+    yield tcp(A, B, 40000, 80, 100, 0, 2, b"")
+    yield tcp(B, A, 80, 40000, 900, 101, 0x12, b"")
+    yield tcp(A, B, 40000, 80, 101, 901, 0x18, request)
+    yield tcp(B, A, 80, 40000, 901, 101 + len(request), 0x18, head + events)
+
+
+def ip(payload: dpkt.Packet, source: bytes, target: bytes) -> bytes:
+    number = dpkt.ip.IP_PROTO_UDP if isinstance(payload, dpkt.udp.UDP) else dpkt.ip.IP_PROTO_TCP
+    packet = dpkt.ip.IP(src=source, dst=target, p=number, data=payload)
+    packet.len = len(packet)
+    return bytes(dpkt.ethernet.Ethernet(src=M, dst=M, data=packet))
+
+
+def udp(sport: int, dport: int, data: bytes) -> dpkt.udp.UDP:
+    return dpkt.udp.UDP(sport=sport, dport=dport, ulen=8 + len(data), data=data)
+
+
+def tcp(source: bytes, target: bytes, sport: int, dport: int, seq: int, ack: int, flags: int, data: bytes) -> bytes:
+    return ip(dpkt.tcp.TCP(sport=sport, dport=dport, seq=seq, ack=ack, flags=flags, data=data), source, target)
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> str:
+    path = tmp_path / f"{MARKUP.replace('/', '')}\x1b[31m.pcapng"
+    packets = [Packet(n, n * 1_000_000, 1, len(data), data) for n, data in enumerate(frames(), 1)]
+    extras = Extras({n: [EVIL] for n in range(1, 6)}, names={"192.0.2.10": EVIL}, section=[EVIL])
+    write(str(path), [Interface(1, 0, EVIL, EVIL, "", EVIL)], packets, extras)
+    return str(path)
+
+
+def check(screen: CaptureScreen) -> str:
+    text = screen_text(screen)
+    for char in text.replace("\n", ""):
+        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), repr(char)
+    return text
+
+
+def test_nothing_of_a_capture_reaches_the_terminal_as_it_is(capture: str) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        assert "\\x1b]0;owned\\x07" in check(screen)
+        for number in range(1, 6):
+            await press(pilot, "1")
+            screen.packets.go(number)
+            await settle(pilot)
+            for _ in range(8):
+                await press(pilot, "left_square_bracket")
+                check(screen)
+            await press(pilot, "tab", "tab", "down", "down", "enter", "down", "b")
+            check(screen)
+            for key in ("2", "3", "a", "4", "down", "d", "f"):
+                await press(pilot, key)
+                check(screen)
+        assert "[bold red]x[/bold red]" in check(screen)  # markup is text
+        await press(pilot, "1", "ctrl+f")
+        await type_in(pilot, "exe")
+        check(screen)
+        await press(pilot, "w")
+        assert "[bold red]" in check(screen)
+        await press(pilot, "escape")
+        await press(pilot, "c", "C")
+        assert not set(pilot.app.clipboard) & {"\x1b", "\x07", "\n", "\r", "‮"}
+        await press(pilot, "slash")
+        await pilot.press(*"[bold]", "enter")
+        await settle(pilot)
+        check(screen)
+
+    drive(steps, capture, size=(150, 45))
+
+
+def test_home_shows_hostile_file_names(capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    from inspector.tui.app import InspectorApp
+    from inspector.tui.recent import remember
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    remember(capture)
+
+    async def run() -> None:
+        app = InspectorApp()
+        async with app.run_test(size=(150, 50)) as pilot:
+            await settle(pilot)
+            text = "\n".join("".join(s.text for s in strip) for strip in app.screen._compositor.render_strips())
+            assert "[bold red]x" in text and "\x1b" not in text
+            await pilot.press("end", "enter")
+            await settle(pilot)
+            assert isinstance(app.screen, CaptureScreen)
+            check(app.screen)
+            app.screen.session.close()
+
+    asyncio.run(run())
