@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from inspector.core.errors import InspectError
 from inspector.core.field import Field, Kind, cell, ipv6_text
@@ -27,7 +28,7 @@ from inspector.secrets.keylog import KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source, open_source
 from inspector.streams.analysis import Edges
-from inspector.streams.bulk import Segments
+from inspector.streams.bulk import MANY, Segments
 from inspector.streams.conversation import Conversation
 from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
@@ -435,7 +436,9 @@ class Session:
 
     def _follow(self, flow: int) -> Conversation:
         conversation = self._conversation(flow)
-        conversation.follow(self._segments(flow))
+        packets = self.index.flow_packets(flow)
+        for start in range(0, len(packets), MANY):
+            conversation.follow(self._columns(packets[start : start + MANY]))
         conversation.finish()
         return conversation
 
@@ -446,7 +449,9 @@ class Session:
 
     def _segments(self, flow: int, most: int | None = None) -> Segments:
         """The segments of a TCP flow, as the index knows them; the first `most` of them."""
-        packet = self.index.flow_packets(flow)[:most]
+        return self._columns(self.index.flow_packets(flow)[:most])
+
+    def _columns(self, packet: npt.NDArray[np.int64]) -> Segments:
         names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset", "offset")
         columns = (self.index.column(name)[packet - 1].astype(np.int64) for name in names)
         direction, sequence, acknowledgement, flags, length, captured, payload, offset = columns

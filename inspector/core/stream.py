@@ -137,7 +137,7 @@ class Reader:
         self.owner: object = None  # the node that reads here now
         self.wanted = 0  # what reads here waits for bytes up to this place, and for nothing else; 0: it may wait for anything
         self._until = array("q")  # arrived up to here …
-        self._packets = array("q")  # … with this packet
+        self._packets = array("I")  # … with this packet
         self._gaps: list[tuple[int, int]] = []
         self._cache = b""
         self._cache_start = 0

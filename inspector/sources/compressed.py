@@ -27,15 +27,23 @@ def inflater(magic: bytes) -> Inflate | None:
 
 
 class _Zlib:
-    """zlib with the interface that the other libraries share."""
+    """zlib with the interface that the other libraries share. What it makes of the bytes before damage is not lost."""
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(31)
         self._tail = b""
         self._full = False
+        self._error: zlib.error | None = None
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        out = self._inflater.decompress(self._tail + data, max_length)
+        if self._error is not None:
+            raise self._error
+        before, data = self._inflater.copy(), self._tail + data
+        try:
+            out = self._inflater.decompress(data, max_length)
+        except zlib.error as error:
+            self._error = error
+            return _before_damage(before, data)
         self._tail = self._inflater.unconsumed_tail
         self._full = len(out) == max_length  # then zlib may hold more that it has already worked out
         return out
@@ -46,11 +54,22 @@ class _Zlib:
 
     @property
     def needs_input(self) -> bool:
-        return not self._tail and not self._full
+        return not self._tail and not self._full and self._error is None
 
     @property
     def unused_data(self) -> bytes:
         return self._inflater.unused_data
+
+
+def _before_damage(inflater: zlib._Decompress, data: bytes) -> bytes:
+    """What comes out byte by byte, up to the one that zlib refuses."""
+    out = b""
+    for at in range(len(data)):
+        try:
+            out += inflater.decompress(data[at : at + 1], PIECE)
+        except zlib.error:
+            break
+    return out
 
 
 class _Zstd:
@@ -127,12 +146,12 @@ def _inflate(name: str, make: Callable[[], Any], chunks: Iterator[bytes]) -> Ite
                 piece = unpacker.decompress(chunk, PIECE)
             except Exception as error:  # each library has an error of its own for damaged data
                 raise Unreadable(f"damaged compressed data ({name}) between bytes {start:,} and {taken:,}: {error}") from None
+            if piece:
+                yield piece
             out += len(piece)
             if out > FREE and out > taken * MAX_INFLATE_RATIO:
                 text = f"its {taken:,} compressed bytes inflate to more than {MAX_INFLATE_RATIO:,} times as many"
                 raise Unreadable(f"{text}, as no capture does; the rest is not read")
-            if piece:
-                yield piece
             if unpacker.eof:
                 chunk, unpacker = unpacker.unused_data or b"", None
             elif unpacker.needs_input:

@@ -59,36 +59,37 @@ class Segments(NamedTuple):
 class Ranges:
     """Which range of which direction's stream the payload of each packet fills: a mapping, kept as columns."""
 
-    __slots__ = ("_directions", "_packets", "_starts", "_stops")
+    __slots__ = ("_directions", "_lengths", "_packets", "_starts")
 
     def __init__(self) -> None:
-        self._packets, self._directions = array("q"), array("b")
-        self._starts, self._stops = array("q"), array("q")
+        self._packets, self._directions = array("I"), array("b")
+        self._starts, self._lengths = array("q"), array("I")
 
     def append(self, packet: int, direction: int, start: int, stop: int) -> None:
         """Add a packet; their numbers rise."""
         self._packets.append(packet)
         self._directions.append(direction)
         self._starts.append(start)
-        self._stops.append(stop)
+        self._lengths.append(stop - start)
 
     def extend(self, packets: Int64s, directions: Int64s, starts: Int64s, stops: Int64s) -> None:
         """Add packets."""
-        self._packets.extend(_array(packets))
+        self._packets.extend(_array(packets, "I"))
         self._directions.frombytes(directions.astype(np.int8).tobytes())
         self._starts.extend(_array(starts))
-        self._stops.extend(_array(stops))
+        self._lengths.extend(_array(stops - starts, "I"))
 
     def get(self, packet: int) -> tuple[int, int, int] | None:
         """Direction, start and stop; None for a packet without payload."""
         at = bisect_left(self._packets, packet)
         if at == len(self._packets) or self._packets[at] != packet:
             return None
-        return self._directions[at], self._starts[at], self._stops[at]
+        return self._directions[at], self._starts[at], self._starts[at] + self._lengths[at]
 
     def items(self) -> Iterator[tuple[int, tuple[int, int, int]]]:
         """Each packet with its range, in packet order."""
-        return zip(self._packets, zip(self._directions, self._starts, self._stops, strict=True), strict=True)
+        columns = zip(self._packets, self._directions, self._starts, self._lengths, strict=True)
+        return ((packet, (direction, start, start + length)) for packet, direction, start, length in columns)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._packets)
@@ -124,10 +125,9 @@ def take(part: Segments, directions: Sequence[Direction], ranges: Ranges) -> Int
             direction.acknowledged = max(direction.acknowledged, int(near.max(initial=0)))
         own &= filled
         if own.any():
-            packets, stops = _array(part.packet[own]), _array(until[own])
-            starts = _array(until[own] - part.length[own])
-            direction.buffer.extend(starts, _array(part.length[own]), packets, _array(part.place[own]))
-            direction.reader.expect(stops, packets)
+            packets, lengths = _array(part.packet[own], "I"), _array(part.length[own], "I")
+            direction.buffer.extend(_array(until[own] - part.length[own]), lengths, packets, _array(part.place[own]))
+            direction.reader.expect(_array(until[own]), packets)
     ranges.extend(part.packet[filled], part.direction[filled], (until - part.length)[filled], until[filled])
     return until
 
@@ -139,7 +139,7 @@ def _sequence(part: Segments, own: npt.NDArray[np.bool_], direction: Direction) 
     return direction.isn + direction.next + before & 0xFFFFFFFF
 
 
-def _array(values: Int64s) -> array[int]:
-    found = array("q")
-    found.frombytes(values.astype(np.int64).tobytes())
+def _array(values: Int64s, kind: str = "q") -> array[int]:
+    found = array(kind)
+    found.frombytes(values.astype(kind).tobytes())
     return found

@@ -19,6 +19,7 @@ from inspector.streams.exchanges import Exchange, Part
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 WINDOW = 1 << 22  # bytes of the file read at a time
 WINDOWS = 4  # of them kept
+MAX_BYTES = 32 << 20  # of payload held at once: the tree of streams, which holds little, reads larger connections
 _HALF = 1 << 31
 Ints = npt.NDArray[np.int64]
 
@@ -71,6 +72,8 @@ class Plain:
                                                               "payload_offset", "offset", "shape")}  # fmt: skip
         flags, direction = column["flags"], column["direction"]
         if len(rows) < 2 or not column["shape"].all() or flags[0] & (SYN | ACK) != SYN or direction[0] != 0:
+            return None
+        if int(column["payload_length"].sum()) > MAX_BYTES:
             return None
         bases = [self._base(column, side) for side in (0, 1)]
         ends: list[int] = []

@@ -45,9 +45,9 @@ class TcpBuffer(Buffer):
         self._payload = payload
         self._load = load
         self._starts = array("q")
-        self._have = array("q")
-        self._packets = array("q")
-        self._skips = array("q")
+        self._have = array("I")
+        self._packets = array("I")
+        self._skips = array("I")
         self._places = array("q")  # in the file, -1 where that is not known
         self._size = 0
 
@@ -71,7 +71,7 @@ class TcpBuffer(Buffer):
         self._starts.extend(starts)
         self._have.extend(lengths)
         self._packets.extend(packets)
-        self._skips.frombytes(bytes(8 * len(starts)))
+        self._skips.frombytes(bytes(self._skips.itemsize * len(starts)))
         self._places.extend(places if self._load is not None else array("q", [-1]) * len(starts))
         self._size = starts[-1] + lengths[-1]
 

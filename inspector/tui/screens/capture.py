@@ -36,6 +36,7 @@ from inspector.tui.widgets.packet_list import PacketList
 from inspector.tui.widgets.tab_line import TabLine
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
+TELL = 0.2  # seconds between two looks at how far loading is
 TINY = 20  # lines below which only the list is left
 VIEWS: dict[str, type[View]] = {
     "1": PacketsView, "2": ConversationsView, "3": LadderView, "4": StreamView, "f": FollowView,
@@ -97,12 +98,12 @@ class CaptureScreen(Screen[None]):
 
     @work(thread=True, group="load")
     def _load(self) -> None:
-        said = -1.0
+        said, told = -1.0, 0.0
 
         def progress(share: float) -> None:
-            nonlocal said
-            if share - said >= 0.02:
-                said = share
+            nonlocal said, told
+            if share - said >= 0.02 or monotonic() - told > TELL:  # of a pipe nobody knows the share
+                said, told = share, monotonic()
                 self.post_message(Loaded())
 
         error = ""
