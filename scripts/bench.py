@@ -1,22 +1,29 @@
 #!/usr/bin/env python3
-"""Measure osi-inspect beside tshark on one big capture, and print ratios.
+"""Measure osi-inspect beside tshark on big captures, and print ratios.
 
-Makes a capture of a million packets (6,000 HTTP/1.1 connections, fifty at a time) in the temporary folder, then runs both
-programs in turn, so that a busy machine slows both alike. Shows the median wall time, the peak memory, and the ratios.
+Makes a capture of a million packets (6,000 HTTP/1.1 connections, fifty at a time) and one of a single connection of a gigabyte
+in the temporary folder, then runs both programs in turn, so that a busy machine slows both alike. Shows the median wall time,
+the processor time and the peak memory, and the ratios; at the end a table of them all.
 
-    scripts/bench.py [--rounds 3] [--connections 6000] [--capture FILE]
+    scripts/bench.py [--rounds 3] [--connections 6000] [--gigabytes 1] [--capture FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
+import pty
+import re
+import select
 import shutil
+import signal
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -28,13 +35,23 @@ EXCHANGES = 40  # requests on each connection: 4 packets each, with 7 for openin
 TOGETHER = 50  # connections open at the same time
 COLUMNS = ("frame.number", "frame.time_epoch", "frame.len", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport", "tcp.stream",
            "tcp.seq", "tcp.len")  # fmt: skip
+MESSAGES = ("http.request.method", "http.request.full_uri", "http.response.code", "http.time", "http.request_in")
 FIN, SYN, PSH, ACK = 1, 2, 8, 16
+SEGMENT = 1448  # bytes of payload of a segment with timestamps
+KEYS = 40  # pressed to measure how soon one is answered
+PAUSE = 0.12  # seconds between two of them
+DOWN = b"\x1b[B"
+ROWS, COLUMNS_OF_SCREEN = 40, 120
+LIST = range(3, 12)  # rows of the terminal in which the packet list lies
+DRAWN = re.compile(rb"\x1b\[(\d+);\d+H")
+TABLE: list[tuple[str, str]] = []  # what was measured, for the end
 
 
 class Run(NamedTuple):
-    """One run of a program: wall seconds, peak resident bytes."""
+    """One run of a program: wall seconds, processor seconds, peak resident bytes."""
 
     seconds: float
+    processor: float
     peak: int
 
 
@@ -99,7 +116,7 @@ def run(command: list[str]) -> Run:
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, command, stderr=errors)
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(time.perf_counter() - started, usage.ru_maxrss * unit)
+    return Run(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
 def ours(*arguments: str) -> list[str]:
@@ -107,24 +124,157 @@ def ours(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "inspector", *arguments]
 
 
+def download(path: Path, size: int) -> None:
+    """A capture of one connection: a request, and a body of `size` bytes that the client acknowledges."""
+    chunk = bytes(range(256)) * 6
+    with path.open("wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 101))
+        seq, tick = [1000, 5000], 0
+
+        def send(side: int, flags: int, payload: bytes = b"") -> None:
+            nonlocal tick
+            ports, ends = ((40_000, 80), b"\x0a\1\0\1\x0a\2\0\1") if side == 0 else ((80, 40_000), b"\x0a\2\0\1\x0a\1\0\1")
+            numbers = (seq[side] & 0xFFFFFFFF, seq[1 - side] & 0xFFFFFFFF if flags & ACK else 0)
+            tcp = struct.pack("!HHIIBBHHH", *ports, *numbers, 5 << 4, flags, 502, 0, 0)
+            length = 40 + len(payload)
+            ip = struct.pack("!BBHHHBBH", 0x45, 0, length, 0, 0x4000, 64, 6, 0) + ends
+            out.write(struct.pack("<IIII", 1_700_000_000 + tick // 100_000, tick % 100_000 * 10, length, length))
+            out.write(ip + tcp + payload)
+            seq[side] += len(payload) + bool(flags & (SYN | FIN))
+            tick += 1
+
+        send(0, SYN)
+        send(1, SYN | ACK)
+        send(0, PSH | ACK, b"GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        send(1, ACK, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for number, at in enumerate(range(0, size, SEGMENT)):
+            send(1, ACK, chunk[: min(SEGMENT, size - at)])
+            if number % 2:
+                send(0, ACK)
+        send(0, FIN | ACK)
+        send(1, FIN | ACK)
+        send(0, ACK)
+
+
 def compare(title: str, mine: list[str], theirs: list[str] | None, rounds: int) -> None:
     """Run both in turn and print medians and ratios."""
     runs: list[tuple[Run, Run | None]] = [(run(mine), run(theirs) if theirs else None) for _ in range(rounds)]
-    seconds = statistics.median(one.seconds for one, _ in runs)
-    peak = statistics.median(one.peak for one, _ in runs)
-    print(f"{title}\n  osi-inspect  {seconds:8.2f} s  {peak / 1e6:8.0f} MB")
+    own = Run(*(statistics.median(values) for values in zip(*(one for one, _ in runs), strict=True)))
+    print(f"{title}\n  osi-inspect  {own.seconds:8.2f} s  {own.processor:8.2f} s of processor  {own.peak / 1e6:6.0f} MB")
     others = [other for _, other in runs if other is not None]
     if others:
-        their_seconds = statistics.median(other.seconds for other in others)
-        their_peak = statistics.median(other.peak for other in others)
-        print(f"  tshark       {their_seconds:8.2f} s  {their_peak / 1e6:8.0f} MB")
-        print(f"  ratio        {seconds / their_seconds:8.3f}    {peak / their_peak:8.3f}", flush=True)
+        other = Run(*(statistics.median(values) for values in zip(*others, strict=True)))
+        print(f"  tshark       {other.seconds:8.2f} s  {other.processor:8.2f} s of processor  {other.peak / 1e6:6.0f} MB")
+        time_, processor, memory = (mine_ / theirs_ for mine_, theirs_ in zip(own, other, strict=True))
+        print(f"  ratio        {time_:8.3f}    {processor:8.3f}                 {memory:8.3f}", flush=True)
+        TABLE.append((title, f"{time_:.2f} of the time, {processor:.2f} of the processor, {memory:.2f} of the memory"))
+
+
+def quick(title: str, command: list[str], rounds: int) -> None:
+    """Print the median time of a short command."""
+    seconds = statistics.median(run(command).seconds for _ in range(rounds * 3))
+    print(f"{title}  {seconds:.3f} s", flush=True)
+    TABLE.append((title, f"{seconds:.2f} s"))
+
+
+class Screen:
+    """The program in a terminal of its own, keys and pictures through a pseudo-terminal."""
+
+    def __init__(self, capture: Path) -> None:
+        self.started = time.perf_counter()
+        child, self.terminal = pty.fork()
+        if child == 0:
+            os.chdir(HERE)
+            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", XDG_STATE_HOME=tempfile.gettempdir())
+            os.execv(sys.executable, ours("open", str(capture)))
+        self.child = child
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS_OF_SCREEN, 0, 0))
+
+    def read(self, seconds: float) -> bytes:
+        """What is drawn next; empty where nothing is for so long."""
+        if not select.select([self.terminal], [], [], seconds)[0]:
+            return b""
+        return os.read(self.terminal, 1 << 16)
+
+    def shows(self, text: bytes, seconds: float) -> float | None:
+        """Wait until `text` is drawn; the seconds since the start."""
+        seen, end = b"", time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            seen = seen[-4096:] + self.read(0.05)
+            if text in seen:
+                return time.perf_counter() - self.started
+        return None
+
+    def answer(self) -> float | None:
+        """Press the down key: the seconds until the packet list is drawn anew."""
+        while self.read(0):
+            pass
+        pressed = time.perf_counter()
+        os.write(self.terminal, DOWN)
+        while time.perf_counter() - pressed < 2:
+            drawn = self.read(0.5)
+            if any(int(row) in LIST for row in DRAWN.findall(drawn)):
+                return time.perf_counter() - pressed
+        return None
+
+    def close(self) -> None:
+        os.kill(self.child, signal.SIGKILL)
+        os.waitpid(self.child, 0)
+        os.close(self.terminal)
+
+
+def terminal(capture: Path, rounds: int) -> None:
+    """First rows on the screen, and how soon a key is answered while the capture loads and when it is loaded."""
+    first: list[float] = []
+    loading: list[float] = []
+    loaded: list[float] = []
+    for _ in range(rounds):
+        screen = Screen(capture)
+        try:
+            shown = screen.shows(b"10.1.0.", 20)
+            if shown is not None:
+                first.append(shown)
+            while time.perf_counter() - screen.started < 2.0:
+                answer = screen.answer()
+                if answer is not None:
+                    loading.append(answer)
+                time.sleep(PAUSE / 4)
+            time.sleep(1)
+            for _ in range(KEYS):
+                answer = screen.answer()
+                if answer is not None:
+                    loaded.append(answer)
+                time.sleep(PAUSE)
+        finally:
+            screen.close()
+    if not (first and len(loading) > 1 and len(loaded) > 1):
+        print("in the terminal: nothing was drawn, and nothing is measured")
+        return
+    rows = statistics.median(first)
+    slow, still = (statistics.quantiles(times, n=20)[-1] * 1000 for times in (loading, loaded))
+    print(f"in the terminal\n  first rows {rows:.2f} s; 95 of 100 keys answered within {slow:.0f} ms while it loads"
+          f" ({len(loading)} keys), {still:.0f} ms afterwards ({len(loaded)} keys)", flush=True)  # fmt: skip
+    TABLE.append(("first rows on the screen", f"{rows:.2f} s"))
+    TABLE.append(("a key is answered (95 of 100), while it loads and after", f"{slow:.0f} ms, {still:.0f} ms"))
+
+
+def gigabyte(folder: str, gigabytes: float) -> None:
+    """Memory over the index that following one large connection takes."""
+    capture = Path(folder) / "large.pcap"
+    download(capture, int(gigabytes * 1e9))
+    index, followed = run(ours("flows", str(capture))), run(ours("exchanges", str(capture)))
+    more = (followed.peak - index.peak) / 1e6
+    title = f"one connection of {gigabytes:g} GB"
+    print(f"{title}\n  index {index.seconds:.2f} s, {index.peak / 1e6:.0f} MB; followed {followed.seconds:.2f} s, {more:.0f} more")
+    TABLE.append((f"{title}: memory over the index", f"{more:.0f} MB"))
+    capture.unlink()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=6000)
+    parser.add_argument("--gigabytes", type=float, default=1.0, help="size of the one large connection; 0 leaves it out")
     parser.add_argument("--capture", type=Path, help="measure on this capture instead")
     options = parser.parse_args()
     tshark = shutil.which("tshark")
@@ -137,12 +287,26 @@ def main() -> int:
             make_capture(capture, options.connections)
         capture = capture.resolve()
         print(f"{capture.name}: {capture.stat().st_size / 1e6:,.0f} MB, median of {options.rounds}", flush=True)
-        read = [tshark, "-n", "-r", str(capture)] if tshark else None
-        compare("index and flows, beside tshark -r", ours("flows", str(capture)), read, options.rounds)
-        cells = [word for name in COLUMNS for word in ("-e", name)]
-        fields = [tshark, "-n", "-r", str(capture), "-T", "fields", *cells] if tshark else None
+
+        def theirs(*arguments: str) -> list[str] | None:
+            return [tshark, "-n", "-r", str(capture), *arguments] if tshark else None
+
+        def words(names: tuple[str, ...]) -> list[str]:
+            return [word for name in names for word in ("-e", name)]
+
+        compare("index and flows, beside tshark -r", ours("flows", str(capture)), theirs(), options.rounds)
+        mine = ours("fields", str(capture), *words(COLUMNS))
         title = f"{len(COLUMNS)} columns, beside tshark -T fields"
-        compare(title, ours("fields", str(capture), *cells), fields, options.rounds)
+        compare(title, mine, theirs("-T", "fields", *words(COLUMNS)), options.rounds)
+        title = "all HTTP exchanges, beside tshark -T fields"
+        compare(title, ours("exchanges", str(capture)), theirs("-T", "fields", *words(MESSAGES)), options.rounds)
+        quick("--version", ours("--version"), options.rounds)
+        quick("show of a bundled capture", ours("show", "sse"), options.rounds)
+        terminal(capture, options.rounds)
+        if options.gigabytes:
+            gigabyte(folder, options.gigabytes)
+    width = max(len(title) for title, _ in TABLE)
+    print("\n" + "\n".join(f"{title:{width}}  {figures}" for title, figures in TABLE))
     return 0
 
 
