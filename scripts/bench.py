@@ -265,7 +265,8 @@ def gigabyte(folder: str, gigabytes: float) -> None:
     index, followed = run(ours("flows", str(capture))), run(ours("exchanges", str(capture)))
     more = (followed.peak - index.peak) / 1e6
     title = f"one connection of {gigabytes:g} GB"
-    print(f"{title}\n  index {index.seconds:.2f} s, {index.peak / 1e6:.0f} MB; followed {followed.seconds:.2f} s, {more:.0f} more")
+    print(f"{title}\n  index     {index.seconds:8.2f} s  {index.peak / 1e6:6.0f} MB")
+    print(f"  followed  {followed.seconds:8.2f} s  {more:6.0f} MB more", flush=True)
     TABLE.append((f"{title}: memory over the index", f"{more:.0f} MB"))
     capture.unlink()
 

@@ -18,7 +18,7 @@ Int64s = npt.NDArray[np.int64]
 NONE: Int64s = np.zeros(0, np.int64)
 
 SEGMENT = 32 * 1024  # bytes of the window that one chain walks
-SEARCH = 2048  # bytes in which a segment's first record is looked for: longer than an Ethernet frame
+NEAR = ((0, 256), (256, 2048))  # where a segment's first record is looked for: small packets first, then Ethernet's longest
 FEW = 4  # segments below which nothing is gained
 
 
@@ -73,7 +73,13 @@ class Chains:
 
 def _guesses(start: int, segments: int, likely: Callable[[Int64s], Int64s]) -> Int64s:
     """`start`, and the first likely place of each further segment."""
-    boundaries = start + np.arange(1, segments, dtype=np.int64) * SEGMENT
-    places = likely((boundaries[:, None] + np.arange(SEARCH)).ravel())  # the last boundary is a segment before the end
-    segment = (places - start) // SEGMENT
-    return np.concatenate([np.array([start], np.int64), places[np.flatnonzero(np.diff(segment, prepend=-1))]])
+    found = [np.array([start], np.int64)]
+    boundaries = start + np.arange(1, segments, dtype=np.int64) * SEGMENT  # the last is a segment before the end
+    for low, high in NEAR:
+        places = likely((boundaries[:, None] + np.arange(low, high)).ravel())
+        segment = (places - start) // SEGMENT
+        found.append(places[np.flatnonzero(np.diff(segment, prepend=-1))])
+        missing = np.ones(segments, bool)
+        missing[segment] = False
+        boundaries = boundaries[missing[(boundaries - start) // SEGMENT]]
+    return np.sort(np.concatenate(found))
