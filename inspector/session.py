@@ -587,7 +587,7 @@ class Session:
         flows, count = self.index.flows, self.count
         found: list[Exchange] = []
         lookups: Lookups | None = None
-        plain = None if self.registry.decode_as else Plain(self.index)
+        plain = None if self._decode_as else Plain(self.index)
         for flow in range(len(flows)):
             if flows.protocol(flow) != TCP or not self.index.column("payload_length")[self.index.flow_packets(flow) - 1].any():
                 continue
