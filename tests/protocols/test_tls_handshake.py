@@ -80,6 +80,7 @@ def test_certificate_of_the_trace_is_a_tree_at_its_own_bytes() -> None:
     assert found.find("x509af.subjectPublicKeyInfo_element").text == "RSA 1024 bits"  # type: ignore[union-attr]
     times = [field for field in found.walk() if field.name == "x509af.utcTime"]
     assert [data[field.span.start : field.span.stop] for field in times] == [b"160730012359Z", b"260730012359Z"]
+    assert found.value("pkcs1.publicExponent") == 65537 and found.value("x509af.extensions") == 2
     usage = {field.label for field in found.walk() if field.name.startswith("x509ce.KeyUsage.") and field.value}
     assert usage == {"digitalSignature", "keyEncipherment"}
     for field in found.walk():

@@ -104,6 +104,15 @@ def contents(c: Cursor, name: str, *expected: int, text: str | None = None) -> b
     return c.octets(name, enter(c, *expected), text)
 
 
+def bit_string(c: Cursor, name: str) -> bytes:
+    """The bits of a BIT STRING; its first octet, which says how many of the last are unused (8.6.2), is the parent's."""
+    size = enter(c, BIT_STRING)
+    if not size:
+        raise NotDer
+    c.skip(1)
+    return c.octets(name, size - 1)
+
+
 def integer(c: Cursor, name: str) -> int:
     """INTEGER or ENUMERATED."""
     size = enter(c, INTEGER, ENUMERATED)

@@ -14,10 +14,10 @@ CERT_STATUSES = {0: "good", 1: "revoked", 2: "unknown"}
 
 FIELDS = catalog(
     uint("ocsp.responseStatus", "Status", 32, values=STATUSES),
-    oid("ocsp.responseType", "Type"),
+    oid("ocsp.responseType.id", "Type"),
     heading("ocsp.BasicOCSPResponse_element", "Basic response"),
     heading("ocsp.tbsResponseData_element", "Signed part"),
-    heading("ocsp.byName", "Responder"),
+    uint("ocsp.byName", "Responder", 32),
     octets("ocsp.byKey", "Responder's key"),
     string("ocsp.producedAt", "Produced at"),
     heading("ocsp.SingleResponse_element", "Certificate's status"),
@@ -42,7 +42,7 @@ def response(c: Cursor, scts: Callable[[Cursor], None]) -> str:
             status = der.integer(c, "ocsp.responseStatus")
             if der.tag(c) == 0xA0:
                 with der.node(c, None, 0xA0), der.node(c, None, der.SEQUENCE):
-                    der.oid(c, "ocsp.responseType", x509.OIDS)
+                    der.oid(c, "ocsp.responseType.id", x509.OIDS)
                     with der.node(c, None, der.OCTET_STRING):
                         return _basic(c, scts)
         return STATUSES.get(status, f"status {status}")
@@ -56,7 +56,7 @@ def _basic(c: Cursor, scts: Callable[[Cursor], None]) -> str:
         with der.node(c, "ocsp.tbsResponseData_element", der.SEQUENCE):
             words = _data(c, scts)
         x509.algorithm(c, "x509af.algorithmIdentifier_element")
-        der.contents(c, "ocsp.signature", der.BIT_STRING)
+        der.bit_string(c, "ocsp.signature")
         if der.tag(c) == 0xA0:
             with der.node(c, None, 0xA0), der.node(c, None, der.SEQUENCE):
                 while c.remaining:

@@ -64,8 +64,8 @@ FIELDS = catalog(
     octets("x509af.parameters_element", "Parameters"),
     uint("x509af.issuer", "Issuer", 32),
     heading("x509af.validity_element", "Validity"),
-    heading("x509af.notBefore", "Not before"),
-    heading("x509af.notAfter", "Not after"),
+    uint("x509af.notBefore", "Not before", 32),
+    uint("x509af.notAfter", "Not after", 32),
     string("x509af.utcTime", "Time"),
     string("x509af.generalizedTime", "Time"),
     uint("x509af.subject", "Subject", 32),
@@ -73,10 +73,11 @@ FIELDS = catalog(
     heading("x509af.algorithm_element", "Algorithm"),
     octets("x509af.subjectPublicKey", "Key"),
     octets("pkcs1.modulus", "Modulus"),
-    octets("pkcs1.publicExponent", "Public exponent"),
+    sint("pkcs1.publicExponent", "Public exponent", 32),
+    oid("pkcs1.namedCurve", "Curve"),
     octets("x509af.issuerUniqueIdentifier", "Issuer's unique identifier"),
     octets("x509af.subjectUniqueIdentifier", "Subject's unique identifier"),
-    heading("x509af.extensions", "Extensions"),
+    uint("x509af.extensions", "Extensions", 32),
     heading("x509af.Extension_element", "Extension"),
     oid("x509af.extension.id", "Extension"),
     flag("x509af.critical", "Critical"),
@@ -99,12 +100,14 @@ FIELDS = catalog(
     oid("x509ce.KeyPurposeId", "Purpose"),
     flag("x509ce.cA", "Is an authority"),
     uint("x509ce.pathLenConstraint", "Authorities below", 64),
-    heading("x509ce.GeneralNames", "Names"),
+    uint("x509ce.GeneralNames", "Names", 32),
+    uint("x509ce.authorityCertIssuer", "Authority's issuer", 32),
+    octets("x509ce.authorityCertSerialNumber", "Authority's serial number"),
     string("x509ce.rfc822Name", "Mail address"),
     string("x509ce.dNSName", "DNS name"),
     string("x509ce.uniformResourceIdentifier", "URI"),
     octets("x509ce.iPAddress", "IP address"),
-    heading("x509ce.directoryName", "Directory name"),
+    uint("x509ce.directoryName", "Directory name", 32),
     oid("x509ce.registeredID", "Registered id"),
     octets("x509ce.otherName_element", "Other name"),
     heading("x509ce.DistributionPoint_element", "Distribution point"),
@@ -138,7 +141,7 @@ def certificate(c: Cursor, size: int, scts: Callable[[Cursor], None]) -> Certifi
                 with der.node(c, "x509af.signedCertificate_element", der.SEQUENCE):
                     found = _signed(c, scts)
                 algorithm(c, "x509af.algorithmIdentifier_element")
-                der.contents(c, "x509af.encrypted", der.BIT_STRING)
+                der.bit_string(c, "x509af.encrypted")
         except der.NotDer:
             c.issue("certificate", "not a certificate in DER (RFC 5280, 4.1)", Severity.WARNING, c.span(start, c.stop))
     return found
@@ -164,9 +167,12 @@ def _signed(c: Cursor, scts: Callable[[Cursor], None]) -> Certificate:
             der.contents(c, unique)
     names: list[str] = []
     if der.tag(c) == 0xA3:
-        with der.node(c, "x509af.extensions", 0xA3), der.node(c, None, der.SEQUENCE):
+        with der.node(c, "x509af.extensions", 0xA3, value=0) as field, der.node(c, None, der.SEQUENCE):
+            assert field is not None
             while c.remaining:
                 extension(c, names, scts)
+                field.value += 1
+            field.text = f"{field.value}"
     return Certificate(subject, issuer, begins, ends, tuple(names), key)
 
 
@@ -176,7 +182,7 @@ def algorithm(c: Cursor, field: str) -> str:
         value = der.oid(c, "x509af.algorithm.id", OIDS)
         word = OIDS.get(value, value)
         if der.tag(c) == der.OID:  # the curve of an elliptic-curve key
-            word = OIDS.get(curve := der.oid(c, "x509af.algorithm.id", OIDS), curve)
+            word = OIDS.get(curve := der.oid(c, "pkcs1.namedCurve", OIDS), curve)
         elif c.remaining and der.tag(c) != der.NULL:
             c.octets("x509af.parameters_element", c.remaining)
         else:
@@ -188,7 +194,7 @@ def algorithm(c: Cursor, field: str) -> str:
 
 def name(c: Cursor, field: str) -> str:
     """A Name (4.1.2.4) in words, most specific first (RFC 4514)."""
-    with der.node(c, field, der.SEQUENCE, value=0 if field.startswith("x509af") else None) as group:
+    with der.node(c, field, der.SEQUENCE, value=None if field.startswith("tls") else 0) as group:
         parts: list[str] = []
         while c.remaining:
             with der.node(c, "x509if.RDNSequence_item", der.SET) as item:
@@ -223,6 +229,7 @@ def _time(c: Cursor, field: str) -> int | None:
         kind = der.tag(c)
         size = der.enter(c, der.UTC_TIME, der.GENERALIZED_TIME)
         text = der.decode(c.peek(size), kind)
+        group.value = int(kind == der.GENERALIZED_TIME)
         seconds = seconds_of(text, kind)
         group.text = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC" if seconds is not None else text
         start = c.pos
@@ -259,24 +266,25 @@ def _check_validity(c: Cursor, begins: int | None, ends: int | None) -> None:
 def _public_key(c: Cursor) -> str:
     with der.node(c, "x509af.subjectPublicKeyInfo_element", der.SEQUENCE) as group:
         word = algorithm(c, "x509af.algorithm_element")
-        with der.node(c, None, der.BIT_STRING), c.group("x509af.subjectPublicKey", c.peek(c.remaining)) as key:
-            if word == "rsaEncryption" and c.peek(1) == b"\0":
-                try:
-                    word = key.text = _rsa_key(c)
-                except der.NotDer:
-                    c.issue("certificate", "not an RSA key in DER (RFC 8017, A.1.1)", Severity.WARNING, c.span(c.pos, c.stop))
-            c.skip(c.remaining)
+        with der.node(c, None, der.BIT_STRING):
+            c.skip(min(1, c.remaining))  # how many bits of the last octet are unused
+            with c.group("x509af.subjectPublicKey", c.peek(c.remaining)) as key:
+                if word == "rsaEncryption":
+                    try:
+                        word = key.text = _rsa_key(c)
+                    except der.NotDer:
+                        text = "not an RSA key in DER (RFC 8017, A.1.1)"
+                        c.issue("certificate", text, Severity.WARNING, c.span(c.pos, c.stop))
+                c.skip(c.remaining)
         assert group is not None
         group.text = word
     return word
 
 
 def _rsa_key(c: Cursor) -> str:
-    c.skip(1)  # how many bits of the last octet are unused: none
     with der.node(c, None, der.SEQUENCE):
         modulus = der.contents(c, "pkcs1.modulus", der.INTEGER)
-        exponent = der.contents(c, "pkcs1.publicExponent", der.INTEGER)
-        c.last.text = f"{int.from_bytes(exponent[:64], 'big')}"
+        der.integer(c, "pkcs1.publicExponent")
     return f"RSA {len(modulus.lstrip(bytes(1))) * 8} bits"
 
 
@@ -312,7 +320,7 @@ def _alternative_names(c: Cursor, names: list[str]) -> None:
         while c.remaining:
             names.append(_general_name(c))
         assert field is not None
-        field.text = ", ".join(names[:20])
+        field.value, field.text = len(names), ", ".join(names[:20])
 
 
 def _general_name(c: Cursor) -> str:
@@ -364,6 +372,14 @@ def _authority_key(c: Cursor) -> None:
     with der.node(c, None, der.SEQUENCE):
         if der.tag(c) == 0x80:
             der.contents(c, "x509ce.keyIdentifier")
+        if der.tag(c) == 0xA1:
+            with der.node(c, "x509ce.authorityCertIssuer", 0xA1, value=0) as field:
+                assert field is not None
+                while c.remaining:
+                    _general_name(c)
+                    field.value += 1
+        if der.tag(c) == 0x82:
+            der.contents(c, "x509ce.authorityCertSerialNumber")
         c.skip(c.remaining)
 
 
