@@ -38,7 +38,7 @@ AUTHENTICATIONS = {
 STATUSES = {ord("I"): "Idle", ord("T"): "In a transaction", ord("E"): "In a failed transaction"}
 FORMATS = {0: "Text", 1: "Binary"}
 ERROR_FIELDS = {
-    "S": "severity", "V": "severity", "C": "code", "M": "message", "D": "detail", "H": "hint", "P": "position",
+    "S": "severity", "V": "text", "C": "code", "M": "message", "D": "detail", "H": "hint", "P": "position",
     "p": "internal_position", "q": "internal_query", "W": "where", "s": "schema_name", "t": "table_name", "c": "column_name",
     "d": "type_name", "n": "constraint_name", "F": "file", "L": "line", "R": "routine",
 }  # fmt: skip
@@ -54,10 +54,11 @@ FIELDS = catalog(
     string("pgsql.parameter_name", "Parameter"),
     string("pgsql.parameter_value", "Value"),
     string("pgsql.query", "Query"),
-    octets("pgsql.password", "Password or SASL data"),
+    string("pgsql.password", "Password"),
     u32("pgsql.authtype", "Authentication", values=AUTHENTICATIONS),
     octets("pgsql.salt", "Salt"),
     string("pgsql.auth.sasl.mech", "SASL mechanism"),
+    sint("pgsql.auth.sasl.data.length", "Length", 32),
     octets("pgsql.auth.sasl.data", "Authentication data"),
     string("pgsql.statement", "Statement"),
     string("pgsql.portal", "Portal"),
@@ -303,7 +304,15 @@ def _describe(c: Cursor) -> None:
 
 
 def _password(c: Cursor) -> None:
-    c.octets("pgsql.password", c.remaining)
+    if c.layer.summary.startswith("SASLInitial"):
+        _text(c, "pgsql.auth.sasl.mech")
+        size = c.sint("pgsql.auth.sasl.data.length", 4)
+        if size > 0:
+            c.octets("pgsql.auth.sasl.data", size)
+    elif c.layer.summary.startswith("SASL"):
+        c.octets("pgsql.auth.sasl.data", c.remaining)
+    else:
+        _text(c, "pgsql.password")
 
 
 def _copy(c: Cursor) -> None:

@@ -108,6 +108,7 @@ def dissect(c: Cursor) -> None:
 
 def _request(c: Cursor) -> None:
     c.generated("ftp.request", True)
+    c.generated("ftp.response", False)
     verb = c.peek(c.remaining).split(b" ", 1)[0]
     command = c.string("ftp.request.command", len(verb))
     rest = c.peek(c.remaining)
@@ -122,6 +123,7 @@ def _request(c: Cursor) -> None:
 
 
 def _response(c: Cursor, inside: bool) -> None:
+    c.generated("ftp.request", False)
     c.generated("ftp.response", True)
     code = c.peek(3)
     number = 0

@@ -13,6 +13,7 @@ from inspector.core.layer import Layer, Note
 from inspector.core.lines import end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser
+from inspector.core.text import decode
 from inspector.protocols.tls.wire import plausible
 
 MAX_LITERALS = 1000  # literals in one command or response
@@ -25,11 +26,11 @@ FIELDS = catalog(
     string("imap.request_tag", "Tag"),
     string("imap.request.command", "Command"),
     flag("imap.request.command.uid", "By unique id"),
-    string("imap.request", "Arguments"),
+    string("imap.request", "Request"),
     string("imap.response_tag", "Tag"),
     string("imap.response.status", "Status"),
     string("imap.response.command", "Response"),
-    string("imap.response", "Text"),
+    string("imap.response", "Response"),
     octets("imap.literal", "Literal"),
 )
 
@@ -105,13 +106,15 @@ def dissect(c: Cursor) -> None:
                 c.octets("imap.literal", size)
             continue
         size = text_size(c)
-        with c.group("imap.line", c.peek(size).decode("utf-8", "surrogateescape")) as group:
-            with c.within(size):
+        text = decode(c.peek(size))
+        whole = c.peek(size + 2).partition(b"\n")[0] + b"\n" if c.remaining > size else c.peek(size)
+        with c.group("imap.line", decode(whole), text):
+            with c.within(size), c.group("imap.request" if request else "imap.response", text):
                 if first:
                     (_request if request else _response)(c)
                 c.skip(c.remaining)
             if first:
-                c.layer.summary = group.text
+                c.layer.summary = text
             end_line(c)
         first = False
 
@@ -128,8 +131,6 @@ def _space(c: Cursor) -> None:
 
 def _request(c: Cursor) -> None:
     if not _word(c) or b" " not in c.peek(c.remaining):  # the answer to a challenge, or DONE (RFC 2177)
-        if c.remaining:
-            c.string("imap.request", c.remaining)
         return
     c.string("imap.request_tag", len(_word(c)))
     _space(c)
@@ -141,33 +142,35 @@ def _request(c: Cursor) -> None:
         _space(c)
     if word := _word(c):
         c.string("imap.request.command", len(word))
-    _space(c)
-    if c.remaining:
-        c.string("imap.request", c.remaining)
 
 
 def _response(c: Cursor) -> None:
-    if word := _word(c):
-        c.string("imap.response_tag", len(word))
+    tag = _word(c)
+    if tag in (b"*", b"+", b""):
+        c.skip(len(tag))
+    else:
+        c.string("imap.response_tag", len(tag))
     _space(c)
     if _word(c).isdigit() and b" " in c.peek(c.remaining):  # `* 12 FETCH (…`: the number comes first
         c.skip(len(_word(c)))
         _space(c)
+    if _word(c).upper() in STATUSES:
+        c.string("imap.response.status", len(_word(c)))
+        _space(c)
+        if tag == b"*":
+            return
     if word := _word(c):
-        c.string("imap.response.status" if word.upper() in STATUSES else "imap.response.command", len(word))
-    _space(c)
-    if c.remaining:
-        c.string("imap.response", c.remaining)
+        c.string("imap.response.command", len(word))
 
 
 def explain(layer: Layer) -> list[Note]:
-    tag, verb = layer.find("imap.response_tag"), layer.find("imap.request.command")
+    tag, verb, response = (layer.find(f"imap.{name}") for name in ("response_tag", "request.command", "response"))
+    if response is not None and response.value.startswith("*"):
+        why = "The server says it by itself, or on the way to an answer; the answer itself bears the command's tag."
+        return [Note(response.span, "untagged", why, "RFC 9051, 2.2.2")]
+    if response is not None and response.value.startswith("+"):
+        return [Note(response.span, "go on", "The server waits for the rest of the command.", "RFC 9051, 7.6")]
     if tag is not None:
-        if tag.value == "*":
-            why = "The server says it by itself, or on the way to an answer; the answer itself bears the command's tag."
-            return [Note(tag.span, "untagged", why, "RFC 9051, 2.2.2")]
-        if tag.value == "+":
-            return [Note(tag.span, "go on", "The server waits for the rest of the command.", "RFC 9051, 7.6")]
         why = f"The command with the tag {tag.text} is done; commands may overlap, so the tag says which."
         return [Note(tag.span, "tagged", why, "RFC 9051, 2.2.2")]
     told = _VERBS.get(str(verb.value).upper()) if verb is not None else None

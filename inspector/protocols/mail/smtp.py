@@ -13,6 +13,7 @@ from inspector.core.layer import Layer, Note, Severity
 from inspector.core.lines import Line, end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
+from inspector.core.text import decode
 from inspector.protocols.tls.wire import plausible
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes of a mail whose end is looked for
@@ -158,7 +159,7 @@ def dissect(c: Cursor) -> None:
     elif kind == "answer":
         c.generated("smtp.req", True)
         size = text_size(c)
-        with c.group("smtp.command_line", c.peek(size).decode("utf-8", "surrogateescape")):
+        with c.group("smtp.command_line", *_whole(c, size)):
             c.string("smtp.auth.response", size)
             end_line(c)
         c.layer.summary = "Answer to the challenge"
@@ -166,10 +167,15 @@ def dissect(c: Cursor) -> None:
         _command(c)
 
 
+def _whole(c: Cursor, size: int) -> tuple[str, str]:
+    """A line with its end, as Wireshark has it, and as people read it."""
+    return decode(c.peek(size + 2).partition(b"\n")[0] + b"\n" if c.remaining > size else c.peek(size)), decode(c.peek(size))
+
+
 def _command(c: Cursor) -> None:
     c.generated("smtp.req", True)
     size = text_size(c)
-    with c.group("smtp.command_line", c.peek(size).decode("utf-8", "surrogateescape")) as group:
+    with c.group("smtp.command_line", *_whole(c, size)) as group:
         with c.within(size):
             verb = c.peek(size).split(b" ", 1)[0]
             c.string("smtp.req.command", len(verb))
@@ -186,7 +192,7 @@ def _reply(c: Cursor) -> None:
     words: list[str] = []
     while c.remaining:
         size = text_size(c)
-        with c.group("smtp.response", c.peek(size).decode("utf-8", "surrogateescape")):
+        with c.group("smtp.response", *_whole(c, size)):
             with c.within(size):
                 _reply_line(c, words)
             end_line(c)

@@ -290,7 +290,9 @@ def _compressed_certificate(c: Cursor, session: dict[str, Any]) -> None:
 
 
 def _certificate_verify(c: Cursor, session: dict[str, Any]) -> None:
-    if session.get("tls13") or session.get("version", 0) >= SCHEME_SINCE:
+    version = session.get("version", 0)
+    fits = not version and c.remaining >= 4 and c.peek_uint(2, 2) + 4 == c.remaining  # no ServerHello was seen
+    if session.get("tls13") or version >= SCHEME_SINCE or fits:
         c.uint("tls.handshake.sig_hash_alg", 2)
     c.octets("tls.handshake.client_cert_vrfy.sig", c.uint("tls.handshake.client_cert_vrfy.sig_len", 2))
 
