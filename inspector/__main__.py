@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -21,6 +22,12 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 50)
     from inspector.core.errors import InspectError
 
+    if sys.stdout is None:  # it was closed
+        if sys.stderr is not None:
+            print("osi-inspect: standard output is closed; there is nowhere to print to", file=sys.stderr)
+        sys.exit(2)
+    if isinstance(sys.stdout, TextIOWrapper):  # what the terminal's encoding lacks is replaced
+        sys.stdout.reconfigure(errors="replace")
     try:
         from inspector.cli import app
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from inspector.cli import captures, exchanges, fields, findings, flows, info, open_, show
+from inspector.cli import captures, exchanges, fields, findings, flows, follow, info, open_, show
 from inspector.core.errors import InspectError
 
 
@@ -52,11 +52,16 @@ def app(arguments: Sequence[str]) -> int:
     cli.command("flows")(flows.command)
     cli.command("exchanges")(exchanges.command)
     cli.command("findings")(findings.command)
+    cli.command("follow")(follow.command)
     click = typer.main.get_command(cli)
     try:
         status = click.main(list(arguments), "osi-inspect", standalone_mode=False)
     except typer.Abort:
         return 130
+    except SystemExit as stop:  # the parser library's answer to a pipe that was closed
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        raise
     except Exception as error:  # a usage error of the parser library; anything else goes on up
         message = getattr(error, "format_message", None)
         if message is None:

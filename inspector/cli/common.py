@@ -60,12 +60,17 @@ def opened(
     session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or ())
     try:
         yield session
-        damage = session.damage
-        if damage is not None:
-            sys.stdout.flush()
-            raise InspectError(f"{session.title}: {damage.text}")
+        tell_damage(session)
     finally:
         session.close()
+
+
+def tell_damage(session: Session) -> None:
+    """After everything whole was shown: raises InspectError where the file is damaged."""
+    damage = session.damage
+    if damage is not None:
+        sys.stdout.flush()
+        raise InspectError(f"{session.title}: {damage.text}")
 
 
 def passing(session: Session, text: str | None) -> Filter | None:
@@ -92,11 +97,7 @@ def chosen(session: Session, ranges: str | None, text: str | None) -> Iterator[i
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Print many lines, some thousand at a time; what the terminal's encoding lacks is replaced."""
-    try:
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    except (AttributeError, ValueError) as error:
-        raise InspectError(f"standard output cannot be written: {error}") from None
+    """Print many lines, some thousand at a time."""
     pending: list[str] = []
     for line in lines:
         pending.append(line)

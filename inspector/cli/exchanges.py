@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, opened, passing, seconds, write_lines
+from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, Proto, opened, passing, seconds, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ def command(
     secrets: Annotated[bool, typer.Option("--with-secrets", help="Keep credentials, cookies and tokens in it.")] = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
+    proto: Proto = None,
 ) -> None:
     """List requests with their responses, events and messages."""
-    with opened(file, keylog, rules) as session:
+    with opened(file, keylog, rules, proto) as session:
         found = _chosen(session, filter_)
         if as_har:
             from inspector.export.har import archive

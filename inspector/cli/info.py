@@ -1,74 +1,92 @@
-"""`osi-inspect info`: what a capture holds: file, times, interfaces, protocols, endpoints."""
+"""`osi-inspect info`: what a capture holds: file, times, interfaces, the hierarchy of protocols, endpoints."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, opened
+from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Proto, opened, seconds, write_lines
 from inspector.core.field import time_text
 from inspector.core.text import printable
 
+if TYPE_CHECKING:
+    from inspector.session import Session
 
-def command(file: File, as_json: AsJson = False, keylog: Keylog = None, rules: DecodeAs = None) -> None:
+ENDPOINTS = 50  # lines of text; --json has them all
+
+
+def command(file: File, as_json: AsJson = False, keylog: Keylog = None, rules: DecodeAs = None, proto: Proto = None) -> None:
     """Say what a capture holds."""
-    with opened(file, keylog, rules) as session:
-        times = session.index.column("time_ns")
-        first, last = (int(times.min()), int(times.max())) if session.count else (0, 0)
-        sizes = session.index.column("wire")
-        hierarchy: Counter[str] = Counter()
-        endpoints: Counter[str] = Counter()
-        for number in range(1, session.count + 1):
-            result = session.dissect(number)
-            hierarchy[":".join(dict.fromkeys(layer.protocol for layer in result.layers if not layer.quoted))] += 1
-            row_ends = {
-                f.text
-                for layer in result.layers
-                for f in layer.fields
-                if f.name in ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst")
-            }
-            endpoints.update(row_ends)
-        log = session.keyring.log
-        facts: dict[str, Any] = {
-            "file": session.title,
-            "format": session.source.format,
-            "size": session.source.size,
-            "packets": session.count,
-            "bytes": int(sizes.sum()) if session.count else 0,
-            "first": time_text(first),
-            "last": time_text(last),
-            "seconds": (last - first) / 1e9,
-            "interfaces": [
-                {"name": printable(i.name), "link_type": i.link_type, "snap_length": i.snap_length} for i in session.interfaces
-            ],
-            "comments": [printable(text) for text in session.source.section_comments],
-            "secrets": len(session.source.secrets),
-            "key_log": {"secrets": log.secrets, "sessions": log.sessions, "damaged_lines": log.damaged},
-            "decrypted": sum(map(session.decrypts, range(len(session.index.flows)))),
-            "protocols": dict(hierarchy.most_common()),
-            "endpoints": dict(endpoints.most_common(50)),
-        }
+    with opened(file, keylog, rules, proto) as session:
+        facts = as_object(session)
         if as_json:
             import json
 
-            print(json.dumps(facts, indent=1))
-            return
-        for name in ("file", "format", "size", "packets", "bytes", "first", "last", "seconds"):
-            value = facts[name]
-            print(f"{name.capitalize():12} {value:,}" if isinstance(value, int) else f"{name.capitalize():12} {value}")
-        for interface in facts["interfaces"]:
-            print(f"Interface    {interface['name'] or 'unnamed'}, link type {interface['link_type']}")
-        for comment in facts["comments"]:
-            print(f"Comment      {comment}")
-        if facts["secrets"]:
-            print(f"Secrets      {facts['secrets']} block(s) of keys for decryption")
-        if log.secrets or log.damaged:
-            damage = f", {log.damaged:,} damaged lines passed over" if log.damaged else ""
-            print(f"Key log      {log.secrets:,} secrets of {log.sessions:,} sessions{damage}")
-            print(f"Decrypted    {facts['decrypted']:,} of {len(session.index.flows):,} conversations")
-        print("Protocols")
-        for name, count in facts["protocols"].items():
-            print(f"  {count:>8,}  {name.replace(':', ' › ')}")
-        print("Endpoints")
-        for name, count in facts["endpoints"].items():
-            print(f"  {count:>8,}  {name}")
+            write_lines([json.dumps(facts, indent=1)])
+        else:
+            write_lines(as_text(facts))
+
+
+def as_object(session: Session) -> dict[str, Any]:
+    """The facts, for programs: `protocols` nest as the layers do, `endpoints` come busiest first."""
+    from inspector.export.summary import hierarchy
+
+    times = session.index.column("time_ns")
+    first, last = (int(times.min()), int(times.max())) if session.count else (0, 0)
+    protocols, ends = hierarchy(session)
+    log, flows = session.keyring.log, range(len(session.index.flows))
+    return {
+        "file": printable(session.title),
+        "format": session.source.format,
+        "size": session.source.size,
+        "packets": session.count,
+        "bytes": int(session.index.column("wire").sum()),
+        "first": time_text(first) if session.count else None,
+        "last": time_text(last) if session.count else None,
+        "seconds": seconds(last - first),
+        "interfaces": [
+            {"name": printable(i.name), "link_type": i.link_type, "snap_length": i.snap_length} for i in session.interfaces
+        ],
+        "comments": [printable(text) for text in session.source.section_comments],
+        "secrets": len(session.source.secrets),
+        "key_log": {"secrets": log.secrets, "sessions": log.sessions, "damaged_lines": log.damaged},
+        "conversations": len(flows),
+        "decrypted": sum(map(session.decrypts, flows)),
+        "protocols": {name: level.as_object() for name, level in protocols.items()},
+        "endpoints": [{"address": address, **vars(end)} for address, end in ends.items()],
+    }
+
+
+def as_text(facts: dict[str, Any]) -> Iterator[str]:
+    for name in ("file", "format", "size", "packets", "bytes", "first", "last", "seconds"):
+        value = facts[name]
+        if value is not None:
+            yield f"{name.capitalize():12} {value:,}" if isinstance(value, int) else f"{name.capitalize():12} {value}"
+    for interface in facts["interfaces"]:
+        yield f"Interface    {interface['name'] or 'unnamed'}, link type {interface['link_type']}"
+    for comment in facts["comments"]:
+        yield f"Comment      {comment}"
+    if facts["secrets"]:
+        yield f"Secrets      {facts['secrets']} block(s) of keys for decryption"
+    log = facts["key_log"]
+    if log["secrets"] or log["damaged_lines"]:
+        damage = f", {log['damaged_lines']:,} damaged lines passed over" if log["damaged_lines"] else ""
+        yield f"Key log      {log['secrets']:,} secrets of {log['sessions']:,} sessions{damage}"
+        yield f"Decrypted    {facts['decrypted']:,} of {facts['conversations']:,} conversations"
+    yield f"{'Protocols':30} {'packets':>10} {'bytes':>14}"
+    yield from _levels(facts["protocols"], 1)
+    ends = facts["endpoints"]
+    yield f"{'Endpoints':40} {'packets sent':>14} {'received':>10} {'bytes sent':>14} {'received':>14}"
+    for end in ends[:ENDPOINTS]:
+        yield (
+            f"  {end['address']:38} {end['packets_sent']:>14,} {end['packets_received']:>10,}"
+            f" {end['bytes_sent']:>14,} {end['bytes_received']:>14,}"
+        )
+    if len(ends) > ENDPOINTS:
+        yield f"  … and {len(ends) - ENDPOINTS:,} more; --json has them all"
+
+
+def _levels(levels: dict[str, Any], depth: int) -> Iterator[str]:
+    for name, level in levels.items():
+        yield f"{'  ' * depth + name:30} {level['packets']:>10,} {level['bytes']:>14,}"
+        yield from _levels(level.get("inside", {}), depth + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol, TypeVar
 
 from inspector.core.secrecy import Keys
@@ -167,6 +167,14 @@ class Reader:
             self.ended = True
             self.end_packet = packet
             self.reset = reset
+
+    def arrivals(self) -> Iterator[tuple[int, int, int, bool]]:
+        """How the stream came: (start, stop, packet, missing) of each piece; bytes that the capture lacks are `missing`."""
+        missing = set(self._gaps)
+        start = 0
+        for until, packet in zip(self._until, self._packets, strict=True):
+            yield start, until, packet, (start, until) in missing
+            start = until
 
     # --- what parsers ask
 

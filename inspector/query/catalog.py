@@ -41,21 +41,21 @@ ALSO: dict[str, tuple[str, ...]] = {
 }
 
 
-# Names that stand for several fields.
-ALIASES = {
-    "eth.addr": ("eth.src", "eth.dst"),
-    "ip.addr": ("ip.src", "ip.dst"),
-    "ipv6.addr": ("ipv6.src", "ipv6.dst"),
-    "tcp.port": ("tcp.srcport", "tcp.dstport"),
-    "udp.port": ("udp.srcport", "udp.dstport"),
-}
+def _meant() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, others in ALSO.items():
+        for other in others:
+            found[other] = (*found.get(other, (other,)), name)
+    return found
+
+
+ALIASES = _meant()  # the other way round: a name → the fields that it means, its own first
 PAYLOADS = catalog(octets("tcp.payload", "TCP payload"), octets("udp.payload", "UDP payload"))
 
 
 def filterable(registry: Registry) -> dict[str, FieldSpec]:
     """Every name that a display filter may ask for."""
-    found = {**PAYLOADS, **names(registry)}
-    return {**found, **{name: found[one]._replace(name=name) for name, (one, *_) in ALIASES.items()}}
+    return {**PAYLOADS, **names(registry)}
 
 
 def names(registry: Registry) -> dict[str, FieldSpec]:

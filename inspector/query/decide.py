@@ -151,6 +151,8 @@ class Block:
             return self.regular & ~self.four
         if owners == {"ipv6"}:
             return self.regular & ~self.six
+        if owners == {"ip", "ipv6"}:
+            return none
         if "frame" in owners or owners & {"eth", "vlan", "sll", "sll2", "null", "raw"}:
             return none
         if owners <= self.below:
@@ -168,7 +170,7 @@ class Block:
             values, rows = numbers
             passed = self._numeric(test, values, rows)
             return Answer(passed, rows & ~passed)
-        if ALIASES.get(name, (name,))[0] in _FLOW:
+        if _FLOW.intersection(ALIASES.get(name, (name,))):
             return self._by_flow(test, name)
         if name in COLUMN_FIELDS:
             return self._by_cell(test, name)
@@ -232,7 +234,7 @@ class Block:
     def _by_flow(self, test: Test, name: str) -> Answer:
         """Addresses and ports live in the table of flows: one verdict a flow and direction."""
         flows = self.session.index.flows
-        wanted = ALIASES.get(name, (name,))
+        wanted = [one for one in ALIASES.get(name, (name,)) if one in _FLOW]
         protocol = wanted[0].split(".")[0]
         rows = {"ip": self.four, "ipv6": self.six, "tcp": self.tcp, "udp": self.udp}[protocol]
         slots = self.column("flow") * 2 + self.column("direction")
@@ -290,9 +292,8 @@ def owners(protocols: Any) -> Callable[[str], frozenset[str]]:
             found.setdefault(field, set()).add(protocol.name)
 
     def of(name: str) -> frozenset[str]:
-        name = ALIASES.get(name, (name,))[0]
-        if name not in found and "." in name:
-            return frozenset({name.split(".")[0]})
-        return frozenset(found.get(name, {name}))
+        meant = ALIASES.get(name, (name,))
+        known = [found[one] for one in meant if one in found]
+        return frozenset().union(*known) if known else frozenset({name.split(".")[0]})
 
     return of
