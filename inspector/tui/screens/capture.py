@@ -68,6 +68,7 @@ class CaptureScreen(Screen[None]):
         self._filter = ""
         self._wanted = ""  # what was looked for last
         self._busy = ""
+        self._shown = 0  # packets when the list was last told that there are more
         self._decrypted = False  # a conversation opens with the secrets that are known
         self._overwrite = ""  # the file that may be written over: it was asked
 
@@ -89,6 +90,15 @@ class CaptureScreen(Screen[None]):
             self._look_for_secrets()
         else:
             self._load()
+            self.set_interval(TELL, self._growing)  # the last packets of a pipe that pauses are shown, too
+
+    def _growing(self) -> None:
+        if not self.session.complete and self.session.count != self._shown:
+            self._shown = self.session.count
+            self.post_message(Loaded())
+
+    def on_unmount(self) -> None:
+        self.session.source.stop()  # a pipe that is still open must not keep the program
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < NARROW[0] or event.size.height < NARROW[1], "narrow")
@@ -98,12 +108,12 @@ class CaptureScreen(Screen[None]):
 
     @work(thread=True, group="load")
     def _load(self) -> None:
-        said, told = -1.0, 0.0
+        said = -1.0
 
         def progress(share: float) -> None:
-            nonlocal said, told
-            if share - said >= 0.02 or monotonic() - told > TELL:  # of a pipe nobody knows the share
-                said, told = share, monotonic()
+            nonlocal said
+            if share - said >= 0.02:
+                said = share
                 self.post_message(Loaded())
 
         error = ""
