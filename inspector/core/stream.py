@@ -67,32 +67,52 @@ class Pdu:
 class StreamBuffer(Buffer):
     """The bytes of one direction of a stream, made of pieces of other buffers in the order in which they joined it.
 
-    A piece that copies its source is read from there again; one that was worked out (inflated, decrypted) is kept.
+    A piece that copies its source is read from there again. One that was worked out (inflated, decrypted) is kept, unless
+    it comes with a way to work it out again. Bytes that are missing from the capture are zeros and come from nowhere.
     """
 
-    __slots__ = ("_kept", "_size", "_sources", "_starts")
+    __slots__ = ("_again", "_kept", "_missing", "_size", "_sources", "_starts", "_whole")
 
     def __init__(self, id: str, kind: str) -> None:
         super().__init__(id, kind)
         self._starts = array("q")
         self._sources: list[Span] = []
         self._kept: dict[int, bytes] = {}
+        self._again: dict[int, Callable[[], bytes]] = {}
+        self._whole: set[int] = set()  # pieces that came out of their source as a whole, not byte by byte
+        self._missing: set[int] = set()
         self._size = 0
 
     @property
     def size(self) -> int:
         return self._size
 
-    def append(self, source: Span, data: bytes | None = None) -> None:
-        """Add a copy of `source`, or `data` that was worked out of it."""
-        size = source.size if data is None else len(data)
+    def append(
+        self, source: Span, data: bytes | None = None, again: Callable[[], bytes] | None = None, copied: bool = False
+    ) -> None:
+        """Add a copy of `source`, or `data` that was worked out of it. again: works it out once more, so that it need not be
+        kept; copied: byte i of `data` is byte i of the source all the same (unmasked)."""
+        at, size = len(self._starts), source.size if data is None else len(data)
         if not size:
             return
         if data is not None:
-            self._kept[len(self._starts)] = data
+            if again is not None:
+                self._again[at] = again
+            else:
+                self._kept[at] = data
+            if not copied:
+                self._whole.add(at)
         self._starts.append(self._size)
         self._sources.append(source)
         self._size += size
+
+    def append_gap(self, size: int) -> None:
+        """Add `size` bytes that are missing from the capture."""
+        if size > 0:
+            self._missing.add(len(self._starts))
+            self._starts.append(self._size)
+            self._sources.append(Span(self, self._size, self._size))
+            self._size += size
 
     def read(self, start: int, stop: int) -> bytes:
         stop = min(stop, self._size)
@@ -102,15 +122,21 @@ class StreamBuffer(Buffer):
             begin = self._starts[at]
             end = self._starts[at + 1] if at + 1 < len(self._starts) else self._size
             high = min(end, stop)
-            kept = self._kept.get(at)
-            if kept is not None:
-                parts.append(kept[start - begin : high - begin])
-            else:
-                source = self._sources[at]
-                parts.append(source.buffer.read(source.start + start - begin, source.start + high - begin))
+            parts.append(self._piece(at, start - begin, high - begin))
             start = high
             at += 1
         return b"".join(parts)
+
+    def _piece(self, at: int, low: int, high: int) -> bytes:
+        if at in self._missing:
+            return bytes(high - low)
+        kept = self._kept.get(at)
+        if kept is None and at in self._again:
+            kept = self._again[at]()
+        if kept is not None:
+            return kept[low:high]
+        source = self._sources[at]
+        return source.buffer.read(source.start + low, source.start + high)
 
     def origins(self, start: int, stop: int) -> Generator[Origin, None, None]:
         for at in range(max(bisect_right(self._starts, start) - 1, 0), len(self._starts)):
@@ -118,7 +144,8 @@ class StreamBuffer(Buffer):
             if begin >= stop:
                 break
             end = self._starts[at + 1] if at + 1 < len(self._starts) else self._size
-            yield Origin(begin, end, self._sources[at], at not in self._kept)
+            if at not in self._missing:
+                yield Origin(begin, end, self._sources[at], at not in self._whole)
 
 
 class Reader:
@@ -389,8 +416,17 @@ class Node(Protocol):
 class Child(Protocol):
     """The feeding end of a child stream."""
 
-    def push(self, direction: int, source: Span, packet: int, data: bytes | None = None) -> None:
-        """Add a copy of `source`, or `data` that was worked out of it; it is readable from `packet` on."""
+    def push(
+        self,
+        direction: int,
+        source: Span,
+        packet: int,
+        data: bytes | None = None,
+        again: Callable[[], bytes] | None = None,
+        copied: bool = False,
+    ) -> None:
+        """Add a copy of `source`, or `data` that was worked out of it; it is readable from `packet` on. again and copied are
+        `StreamBuffer.append`'s."""
 
     def gap(self, direction: int, size: int, packet: int) -> None:
         """`size` bytes are missing here."""

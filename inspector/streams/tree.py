@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from inspector.core.protocol import Protocol, Sniff
@@ -241,11 +242,19 @@ class ChildStream:
             self.node.adopt(found, False)
         return found
 
-    def push(self, direction: int, source: Span, packet: int, data: bytes | None = None) -> None:
+    def push(
+        self,
+        direction: int,
+        source: Span,
+        packet: int,
+        data: bytes | None = None,
+        again: Callable[[], bytes] | None = None,
+        copied: bool = False,
+    ) -> None:
         reader = self._reader(direction)
         buffer = reader.buffer
         assert isinstance(buffer, StreamBuffer)
-        buffer.append(source, data)
+        buffer.append(source, data, again, copied)
         reader.push(buffer.size, packet)
         self._wake(reader)
 
@@ -253,7 +262,9 @@ class ChildStream:
         reader = self._reader(direction)
         buffer = reader.buffer
         assert isinstance(buffer, StreamBuffer)
-        buffer.append(Span(buffer, 0, 0), bytes(size))
+        if size <= 0:
+            return
+        buffer.append_gap(size)
         reader.push_gap(size, packet)
         self._wake(reader)
 

@@ -30,6 +30,12 @@ class _Broken(Exception):
     """No JSON at this offset."""
 
 
+def looks_like(text: str) -> bool:
+    """Text that is an object or an array by its first and last character."""
+    text = text.strip(" \t\r\n")
+    return len(text) > 1 and text[0] + text[-1] in ("{}", "[]")
+
+
 def dissect(c: Cursor) -> None:
     data = c.peek(c.remaining)
     walker = _Walker(c, data)

@@ -7,7 +7,7 @@ authenticated, and so proves that it was opened with the right keys and the righ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from inspector.core.secrecy import Agreed, Missing, Opened, Opener
@@ -495,7 +495,15 @@ class Tls(StreamParser):
 class _Nowhere:
     """Takes what no child stream can be opened for."""
 
-    def push(self, direction: int, source: Span, packet: int, data: bytes | None = None) -> None:
+    def push(
+        self,
+        direction: int,
+        source: Span,
+        packet: int,
+        data: bytes | None = None,
+        again: Callable[[], bytes] | None = None,
+        copied: bool = False,
+    ) -> None:
         pass
 
     def gap(self, direction: int, size: int, packet: int) -> None:
