@@ -90,7 +90,7 @@ class TreeNode:
         self.since: dict[int, int] = {}  # direction → where in the stream it became this node's
         self._readers: dict[int, Reader] = {}
         self._steps: dict[int, Steps[None]] = {}
-        self._pair: tuple[Reader, Reader]  # twice the same where one direction is known
+        self._pair: tuple[Reader, Reader] | None = None  # twice the same where one direction is known
         self._emitted = 0
         parser.node = self
         tree.nodes.append(self)
@@ -204,6 +204,8 @@ class TreeNode:
 
     def progress(self) -> tuple[int, ...]:
         """Changes whenever the node gets further."""
+        if self._pair is None:  # a child that nothing was pushed to yet
+            return ()
         first, second = self._pair
         return self._emitted, len(self._steps), first.pos, second.pos
 

@@ -10,6 +10,7 @@ from inspector.core.field import catalog, octets, string, u32
 from inspector.core.layer import Layer, Note, Severity
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Gap, Reader, Steps, StreamParser, TooLong
+from inspector.protocols.encodings.json import looks_like
 
 MAX_EVENT = 16 * 1024 * 1024  # bytes of one event: browsers hold it whole in memory
 BOM = b"\xef\xbb\xbf"
@@ -57,18 +58,29 @@ class EventStream(StreamParser):
                 reader.pos = reader.arrived
                 return
             dispatched = b"data" in fields
-            self._last_id = fields.get(b"id", self._last_id)
+            self._last_id = fields.get(b"id", self._last_id)  # kept for the events that follow, with data or without
             self._number += dispatched
             info = {"number": self._number, "dispatched": dispatched, "last_id": self._last_id}
             self.node.emit("event", reader, start, reader.pos, info)
 
     def _next_event(self, reader: Reader) -> Steps[bool]:
-        """After a gap: behind the next blank line."""
-        while (yield from reader.some()):
-            line = yield from self._line(reader)
-            if not line.strip(b"\r\n"):
-                return True
-        return False
+        """After a gap: behind the next blank line. What stands before it is the end of an event whose start is missing."""
+        start, stop = reader.pos, reader.pos
+        try:
+            while (yield from reader.some()):
+                line = yield from self._line(reader)
+                stop = reader.pos
+                if not line.strip(b"\r\n"):
+                    break
+        except Ended:
+            stop = reader.pos = reader.arrived
+        except Gap as gap:
+            stop = reader.pos - gap.size
+            raise
+        finally:
+            if stop > start:
+                self.node.emit("event", reader, start, stop, {"headless": True}, complete=False)
+        return not reader.exhausted
 
     def _event(self, reader: Reader) -> Steps[dict[bytes, str]]:
         fields: dict[bytes, str] = {}
@@ -163,7 +175,7 @@ def dissect(c: Cursor) -> None:
             comment = text
         elif name == b"retry" and text.isascii() and text.isdigit() and len(text) < 16:
             c.add("sse.retry", int(text), start, start + end)
-        elif name in NAMES and name != b"retry":
+        elif name in NAMES and name != b"retry" and not (name == b"id" and b"\0" in value):
             c.add(NAMES[name], text, start, start + end)
             if name == b"event":
                 kind = text or "message"
@@ -175,7 +187,11 @@ def dissect(c: Cursor) -> None:
         c.pos = start + end
     info = c.context.info
     joined = "\n".join(data)
-    if info.get("cut"):
+    if info.get("headless"):
+        text = "the start of this event is missing from the capture: what it says cannot be known"
+        c.issue("sse-headless", text, Severity.WARNING, c.span(c.start))
+        c.layer.summary = f"the end of an event: {joined[:80]}"
+    elif info.get("cut"):
         text = "the stream ends before the blank line: the client throws this event away (WHATWG HTML, 9.2.6)"
         c.issue("sse-cut", text, Severity.WARNING, c.span(c.start))
         c.layer.summary = f"unfinished event: {joined[:80]}"
@@ -183,7 +199,7 @@ def dissect(c: Cursor) -> None:
         c.generated("sse.type", kind)
         c.generated("sse.last_event_id", info.get("last_id", ""))
         c.layer.summary = f"event {info.get('number', 0)}  {kind}: {joined[:80]}"
-        if len(spans) == 1 and joined[:1] in ("{", "["):
+        if len(spans) == 1 and looks_like(joined):
             c.hand_on(c.span(*spans[0]), "media_type", "json", "the event's data looks like JSON")
     elif comment:
         c.layer.summary = f"comment: {comment[:80]} (keeps the connection open; no event is dispatched)"
@@ -193,18 +209,31 @@ def dissect(c: Cursor) -> None:
 
 def explain(layer: Layer) -> list[Note]:
     found = []
-    end = layer.find("sse.end")
-    if end is not None and layer.find("sse.data") is not None:
-        why = "The blank line completes the event: the browser dispatches it now, while the response goes on."
+    end = next((field for field in layer.fields[1:] if field.name == "sse.end"), None)
+    kind = layer.value("sse.type")
+    if end is not None and kind is not None:
+        lines = sum(field.name == "sse.data" for field in layer.fields)
+        joined = f" Its {lines} data lines are joined by line feeds." if lines > 1 else ""
+        why = f"The blank line completes the event: it is dispatched now as “{kind}”, while the response goes on.{joined}"
         found.append(Note(end.span, "dispatch", why, "WHATWG HTML, 9.2.6"))
+    elif end is not None and layer.find("sse.event") is not None:
+        why = "An event without a data line: its type is forgotten, and nothing is dispatched."
+        found.append(Note(end.span, "no dispatch", why, "WHATWG HTML, 9.2.6"))
     identifier = layer.find("sse.id")
-    if identifier is not None:
-        why = "The client remembers this id; when the connection breaks it asks again with Last-Event-ID."
-        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.3"))
+    if identifier is not None and identifier.value:
+        why = f"The client remembers {identifier.value[:60]}; when the connection breaks it says so in Last-Event-ID."
+        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.4"))
+    elif identifier is not None:
+        why = "The client forgets the last id: when the connection breaks it sends no Last-Event-ID."
+        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.6"))
     retry = layer.find("sse.retry")
     if retry is not None:
-        why = f"After the connection breaks the client waits {retry.value} ms before it asks again."
+        why = f"After the connection breaks the client waits {retry.value:,} ms before it asks again."
         found.append(Note(retry.span, "retry", why, "WHATWG HTML, 9.2.6"))
+    comment = layer.find("sse.comment")
+    if comment is not None and kind is None:
+        why = "A line that begins with a colon is ignored; servers send one now and then so that nobody on the way gives up."
+        found.append(Note(comment.span, "comment", why, "WHATWG HTML, 9.2.7"))
     return found
 
 
