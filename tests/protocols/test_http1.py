@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import h11
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from talk import C, S, Step, Unit, talk
 
 from inspector.core.span import Frame, trace
@@ -207,3 +212,195 @@ def test_no_mutation_raises(seed: int) -> None:
             for unit in talk([(C, request), (S, bytes(data))], chance.choice([0, 3, 20])):
                 for field in unit.layer.walk():
                     assert 0 <= field.span.start <= field.span.stop <= field.span.buffer.size
+
+
+# --- RFC 9112 and 9110, from a table (tests/vectors/http)
+
+FRAMED = json.loads((Path(__file__).parents[1] / "vectors/http/framing.json").read_text())
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+@pytest.mark.parametrize("vector", FRAMED, ids=lambda vector: vector["name"])
+def test_where_a_body_ends(vector: dict[str, Any], size: int) -> None:
+    request, response = (vector[side].encode("latin-1") for side in ("request", "response"))
+    after = [(C, NEXT), (S, OK)] if vector["framing"] != "close" else []
+    units = talk([(C, request), (S, response), *after], size)
+    answer = next(unit for unit in units if unit.pdu.direction == S)
+    assert answer.pdu.info["framing"] == vector["framing"]
+    assert body_of(answer).decode("latin-1") == vector["body"]
+    assert answer.issues == set(vector["issues"])
+    assert len(units) == 2 + len(after) and not answer.layer.unclaimed()
+    section = next(note.reference for note in answer.layer.notes if note.title == "why the body ends")
+    assert section == vector["section"]
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a \r\nX-Folded: one\r\n\ttwo\r\nCookie: a=1;  b=2\r\nEmpty:\r\n\r\n"
+
+
+def test_every_name_and_value_has_its_bytes() -> None:
+    layer = talk([(C, HEAD), (S, OK)])[0].layer
+    lines = [field for field in layer.fields if field.children and field.children[0].name == "http.header.name"]
+    assert [line.span.read() for line in lines] == [
+        b"Host: a \r\n", b"X-Folded: one\r\n\ttwo\r\n", b"Cookie: a=1;  b=2\r\n", b"Empty:\r\n",
+    ]  # fmt: skip
+    assert [line.children[0].span.read() for line in lines] == [b"Host", b"X-Folded", b"Cookie", b"Empty"]
+    values = [child for line in lines for child in line.children if child.name == "http.header.value"]
+    assert [value.span.read() for value in values] == [b"a", b"one\r\n\ttwo", b"a=1;  b=2"]
+    assert [value.value for value in values] == ["a", "one two", "a=1;  b=2"]
+    assert [f.span.read() for f in layer.walk() if f.name == "http.cookie_pair"] == [b"a=1", b"b=2"]
+    assert not layer.unclaimed()
+
+
+@pytest.mark.parametrize(
+    ("response", "title", "said"),
+    [
+        (b"200 OK\r\nCache-Control: max-age=60, private", "caching", "Fresh for 60 seconds; only the user's own cache"),
+        (
+            b"200 OK\r\nSet-Cookie: s=x; Max-Age=5; HttpOnly; SameSite=Lax",
+            "cookie s",
+            "for 5 seconds, for this host alone, hidden",
+        ),
+        (b"302 Found\r\nLocation: /there", "redirect", "asks /there"),
+        (b"308 Permanent Redirect\r\nLocation: /there", "redirect", "with the same method and body"),
+        (b"401 Unauthorized\r\nWWW-Authenticate: Basic realm=x", "401: who are you?", "Basic: user and password in Base64"),
+        (b"200 OK\r\nConnection: close", "close", "The server will not use this connection"),
+        (b"206 Partial Content\r\nContent-Range: bytes 0-4/10", "206 Partial Content", "bytes 0-4/10"),
+        (b"200 OK\r\nVary: Accept", "vary", "the request's Accept"),
+        (b'200 OK\r\nETag: W/"x"', "validator", "a weak one"),
+    ],
+)
+def test_the_notes_of_a_response_follow_its_bytes(response: bytes, title: str, said: str) -> None:
+    units = talk([(C, GET), (S, b"HTTP/1.1 " + response + b"\r\nContent-Length: 0\r\n\r\n")])
+    notes = {note.title: note for note in units[1].layer.notes}
+    assert said in notes[title].why and notes[title].reference.startswith("RFC")
+    assert title not in {note.title for note in talk([(C, GET), (S, OK)])[1].layer.notes}
+
+
+@pytest.mark.parametrize(
+    ("header", "title", "said"),
+    [
+        (b"Authorization: Basic dXNlcjpzZWNyZXQ=", "credentials", "16 characters, not shown"),
+        (b"Authorization: Bearer abc.def.ghi", "credentials", "11 characters, not shown"),
+        (b'If-None-Match: "x"', "condition", "else 304"),
+        (b"Range: bytes=0-4", "range", "bytes=0-4"),
+        (b"Accept-Encoding: gzip, br", "codings offered", "gzip, br"),
+        (b"Expect: 100-continue", "expectation", "holds its body back"),
+        (b"Last-Event-ID: 7", "reconnected", "the id 7"),
+        (b"Cookie: a=1; b=2", "cookies sent", "2 cookies"),
+    ],
+)
+def test_the_notes_of_a_request_follow_its_bytes(header: bytes, title: str, said: str) -> None:
+    layer = talk([(C, b"GET / HTTP/1.1\r\nHost: a\r\n" + header + b"\r\n\r\n"), (S, OK)])[0].layer
+    notes = {note.title: note.why for note in layer.notes}
+    assert said in notes[title]
+    assert not any(secret in why for why in notes.values() for secret in ("dXNlcjpzZWNyZXQ=", "abc.def"))
+
+
+def test_a_missing_host_is_an_issue() -> None:
+    assert "host-missing" in talk([(C, b"GET / HTTP/1.1\r\n\r\n"), (S, OK)])[0].issues
+    assert "host-missing" not in talk([(C, b"GET / HTTP/1.0\r\n\r\n"), (S, OK)])[0].issues
+
+
+def test_each_piece_of_what_is_inflated_has_its_own_bytes() -> None:
+    text = b"".join(b"line %d of many\n" % number for number in range(2000))
+    body = gzip.compress(text, 6)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    units = talk([(C, GET), (S, head + body)], 400)
+    lines = units[1].dissection.find("data-text-lines")
+    assert lines is not None and lines.span.read() == text
+    early, late = lines.fields[0].span, lines.fields[-1].span
+    first, last = trace(early), trace(late)
+    assert first[0].buffer.id != last[-1].buffer.id  # they come out of different segments
+    assert sum(span.size for span in first) < len(body) / 4
+    assert not early.exact or not first[0].exact
+
+
+def test_gzip_of_several_members_and_with_a_tail() -> None:
+    whole = gzip.compress(b"one ") + gzip.compress(b"two")
+    for body, code in ((whole, set()), (whole + b"junk", {"content-coding"}), (whole[:-3], {"content-coding"})):
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(
+            body
+        )
+        unit = talk([(C, GET), (S, head + body)])[1]
+        assert unit.issues == code
+        found = unit.dissection.find("data-text-lines")
+        assert (found is not None and found.span.read() == b"one two") == (not code)
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_other_codings(coding: str) -> None:
+    import brotli
+    import zstandard
+
+    text = b'{"n": [1, 2, 3]}'
+    body = brotli.compress(text) if coding == "br" else zstandard.compress(text)
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: {coding}\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
+    unit = talk([(C, GET), (S, head.encode() + body)], 5)[1]
+    found = unit.dissection.find("json")
+    assert found is not None and found.span.read() == text and not unit.issues
+    assert b"".join(span.read() for span in trace(found.span)) == body
+
+
+def test_a_zstd_bomb_is_cut() -> None:
+    import zstandard
+
+    body = zstandard.ZstdCompressor(level=19).compress(bytes(256 << 20))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert "content-coding" in talk([(C, GET), (S, head + body)])[1].issues
+
+
+def test_http_0_9() -> None:
+    units = talk([(C, GET), (S, OK), (C, b"GET /old\r\n"), (S, b"<p>no head at all")])
+    assert units[2].layer.value("http.request.uri") == "/old"
+    assert units[3].pdu.kind == "simple" and not units[3].issues
+
+
+def test_a_gap_in_a_body_that_ends_with_the_connection() -> None:
+    units = talk([(C, GET), (S, b"HTTP/1.0 200 OK\r\n\r\nabc"), (S, b"def"), (S, b"ghi")], lost=[2])
+    assert units[1].issues == {"missing-bytes"} and units[1].pdu.info["missing"] == 3
+    assert units[1].pdu.span.size == len(b"HTTP/1.0 200 OK\r\n\r\nabcdefghi")
+
+
+def test_trailers_and_extensions() -> None:
+    body = b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"
+    layer = talk([(C, GET), (S, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)])[1].layer
+    assert layer.value("http.chunk_extension") == ";a=b" and layer.value("http.chunked_trailer_part") == "X-Sum: 1"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["GET", "POST", "HEAD"]), st.binary(max_size=60), st.booleans()), min_size=1, max_size=4
+    ),
+    st.sampled_from([0, 1, 5, 64]),
+)
+def test_what_h11_sends_is_what_is_read(exchanges: list[tuple[str, bytes, bool]], size: int) -> None:
+    """h11 speaks both sides of keep-alive exchanges; the bodies that it sent are those that are found, each at its message."""
+    client, server = h11.Connection(h11.CLIENT), h11.Connection(h11.SERVER)
+    steps: list[Step] = []
+    for method, body, chunked in exchanges:
+        framing = [("Transfer-Encoding", "chunked")] if chunked else [("Content-Length", str(len(body)))]
+        sent = client.send(
+            h11.Request(method=method, target="/", headers=[("Host", "a"), *(framing if method == "POST" else [])])
+        )
+        sent += (client.send(h11.Data(data=body)) if method == "POST" else b"") + client.send(h11.EndOfMessage())
+        steps.append((C, sent))
+        server.receive_data(sent)
+        while not isinstance(server.next_event(), h11.EndOfMessage):
+            pass
+        back = server.send(h11.Response(status_code=200, headers=framing))
+        back += server.send(h11.Data(data=b"" if method == "HEAD" else body)) + server.send(h11.EndOfMessage())
+        steps.append((S, back))
+        client.receive_data(back)
+        while not isinstance(client.next_event(), h11.EndOfMessage):
+            pass
+        client.start_next_cycle()
+        server.start_next_cycle()
+    units = talk(steps, size)
+    assert [unit.pdu.span.read() for unit in units] == [data for _, data in steps]
+    wanted = [
+        part for method, body, _ in exchanges for part in (body if method == "POST" else b"", b"" if method == "HEAD" else body)
+    ]
+    assert [body_of(unit) for unit in units] == wanted
+    assert not any(unit.issues for unit in units)

@@ -73,3 +73,29 @@ def test_a_coded_stream_is_decoded_as_it_comes() -> None:
         assert unit.dissection.find("json") is not None
         assert b"".join(span.read() for span in trace(unit.pdu.span)) == part
         assert all(isinstance(span.buffer, Frame) for span in trace(unit.pdu.span))
+
+
+def test_behind_a_gap_the_next_event_is_found() -> None:
+    events = [b"data: %d\n\n" % number for number in range(5)]
+    for chunked in (False, True):
+        head = HEAD + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
+        sent = [b"%x\r\n%s\r\n" % (len(event), event) if chunked else event for event in events]
+        steps = [(C, GET), (S, head), *((S, part) for part in sent)]
+        units = talk(steps, lost=[4])
+        assert [data for _, data, _ in dispatched(units)][-1] == "4" and len(dispatched(units)) >= 3
+        assert [data for _, data, _ in dispatched(units)][:2] == ["0", "1"]
+
+
+def test_an_id_with_nul_is_an_ignored_line() -> None:
+    units = [u for u in talk([(C, GET), (S, HEAD + b"\r\n"), (S, b"id: a\0b\ndata: x\n\n")]) if u.pdu.protocol == "sse"]
+    assert units[0].layer.value("sse.id") is None and units[0].layer.value("sse.ignored") is not None
+    assert units[0].layer.value("sse.last_event_id") == ""
+
+
+def test_the_notes_follow_the_lines() -> None:
+    body = b"id: 7\nretry: 1500\nevent: add\ndata: 1\ndata: 2\n\n: ping\n\nid\ndata: x\n\n"
+    units = [u for u in talk([(C, GET), (S, HEAD + b"\r\n"), (S, body)]) if u.pdu.protocol == "sse"]
+    notes = [{note.title: note.why for note in unit.layer.notes} for unit in units]
+    assert "“add”" in notes[0]["dispatch"] and "2 data lines" in notes[0]["dispatch"]
+    assert "remembers 7" in notes[0]["id"] and "1,500 ms" in notes[0]["retry"]
+    assert set(notes[1]) == {"comment"} and "forgets" in notes[2]["id"]

@@ -52,7 +52,7 @@ class Http1(StreamParser):
         self._requests_seen = False
 
     def parse(self, reader: Reader, resync: bool) -> Steps[None]:
-        if resync and not (yield from self._find_start(reader)):
+        if resync and not self._is_simple(reader) and not (yield from self._find_start(reader)):
             return
         while (yield from reader.some()):
             start = reader.pos
