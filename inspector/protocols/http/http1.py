@@ -59,6 +59,9 @@ class Http1(StreamParser):
             try:
                 raw = yield from self._head(reader)
             except (Ended, TooLong):
+                if self._is_simple(reader) and not is_start_line(reader.peek_now(16)):
+                    yield from self._simple(reader, start)
+                    return
                 self.node.emit("rest", reader, start, reader.arrived, {"error": "the head is not complete"}, complete=False)
                 reader.pos = reader.arrived
                 return
