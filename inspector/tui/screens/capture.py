@@ -162,7 +162,7 @@ class CaptureScreen(Screen[None]):
             text += f" · only {printable(self._filter)} (Esc: all)"
         if self._busy:
             text += f" · {self._busy} (Esc stops)"
-        self.query_one("#title", Static).update(text)
+        self.query_one("#title", Static).update(text, layout=False)
 
     # --- views
 

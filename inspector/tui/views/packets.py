@@ -108,13 +108,15 @@ class PacketsView(View):
         interfaces = self.session.interfaces
         interface = interfaces[packet.interface] if packet.interface < len(interfaces) else None
         gap = packet.time_ns - self.session.time_of(event.number - 1) if event.number > 1 else None
-        self.query_one(FieldTree).show(event.result)
-        self.query_one("#osi").border_title = f"OSI layers of packet {event.number}"
-        self.query_one(BufferTabs).show([buffer for buffer in event.result.buffers.values() if buffer.size])
-        sought = self._sought if self._sought is not None and self._sought.number == event.number else None
-        self.query_one(OsiStack).show(lens(event.result, interface, gap), quiet=sought is not None)
-        if sought is not None:
-            self._point(sought)
+        with self.app.batch_update():  # all panes at once: one layout
+            self.query_one(FieldTree).show(event.result)
+            self.query_one("#osi").border_title = f"OSI layers of packet {event.number}"
+            self.query_one(BufferTabs).show([buffer for buffer in event.result.buffers.values() if buffer.size])
+            chosen = self.query_one(OsiStack).show(lens(event.result, interface, gap))
+            if self._sought is not None and self._sought.number == event.number:
+                self._point(self._sought)
+            else:
+                self._show_level(chosen)
 
     def reveal(self, found: Found) -> None:
         """Go to a packet and light what was found there."""
@@ -142,15 +144,18 @@ class PacketsView(View):
 
     @on(OsiStack.Stepped)
     def _stepped(self, event: OsiStack.Stepped) -> None:
-        if event.level.layers:
-            layer = event.level.layers[-1]
+        self._show_level(event.level)
+
+    def _show_level(self, level: Level) -> None:
+        if level.layers:
+            layer = level.layers[-1]
             self.query_one(FieldTree).reveal(layer)
             # Below the application, what a layer added is its header: the rest of its span is what it carries.
             own = layer.own_spans() if layer.osi <= 4 else []
             self._light(own[0] if own else layer.span, layer)
             self._explain(layer, None)
         else:
-            self._explain_empty(event.level)
+            self._explain_empty(level)
 
     @on(FieldSelected)
     def _field_selected(self, event: FieldSelected) -> None:

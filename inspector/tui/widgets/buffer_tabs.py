@@ -40,7 +40,7 @@ class BufferTabs(Static):
         text = Text(no_wrap=True, overflow="ellipsis")
         for at, other in enumerate(self._buffers):
             text.append(self._label(other), "reverse bold" if at == self._active else "dim")
-        self.update(text)
+        self.update(text, layout=False)
 
     def cycle(self, by: int) -> None:
         """Ask for the next buffer."""

@@ -35,9 +35,20 @@ class FieldTree(Tree[Entry]):
         self.clear()
         for layer in result.layers:
             label = Text.assemble((layer.title, "bold"), "  ", printable(layer.summary))
-            node = self.root.add(label, layer, expand=layer is result.layers[-1])
-            for field in layer.fields:
+            node = self.root.add(label, layer)
+            if layer is result.layers[-1]:
+                self._fill(node)
+                node.expand()
+
+    def _fill(self, node: TreeNode[Entry]) -> None:
+        """A layer's fields, when it is opened: most never are."""
+        if isinstance(node.data, Layer) and not node.children:
+            for field in node.data.fields:
                 self._add(node, field)
+
+    def on_tree_node_expanded(self, event: Tree.NodeExpanded[Entry]) -> None:
+        event.stop()
+        self._fill(event.node)
 
     def _add(self, node: TreeNode[Entry], field: Field) -> None:
         mark = "≈ " if field.generated else ""
@@ -51,6 +62,9 @@ class FieldTree(Tree[Entry]):
 
     def reveal(self, entry: Entry) -> None:
         """Put the cursor on a layer or a field, opening what is around it, without telling anybody."""
+        for above in self.root.children:
+            if isinstance(entry, Field) and isinstance(above.data, Layer) and any(f is entry for f in above.data.walk()):
+                self._fill(above)
         node = self._find(self.root, entry)
         if node is None:
             return

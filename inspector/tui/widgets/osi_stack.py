@@ -25,18 +25,16 @@ class OsiStack(OptionList):
         super().__init__(id=id, classes=classes)
         self._levels: list[Level] = []
 
-    def show(self, levels: list[Level], quiet: bool = False) -> None:
-        """Show another packet; the highest layer that is there is chosen. quiet: without telling anybody."""
+    def show(self, levels: list[Level]) -> Level:
+        """Show another packet; the layer that is chosen, without telling anybody: the highest that is there."""
         at = self.highlighted
         self._levels = levels
         self.clear_options()
         self.add_options([Option(self._label(level)) for level in levels])
         top = next((i for i, level in enumerate(levels) if level.layers), 0)
         chosen = at if at is not None and levels[at].layers and self.has_focus else top
-        if quiet:
-            self.choose(levels[chosen].osi)
-        else:
-            self.highlighted = chosen
+        self.choose(levels[chosen].osi)
+        return levels[chosen]
 
     def step(self, by: int) -> None:
         """To the layer below (+1) or above (-1)."""
