@@ -14,25 +14,21 @@ from textual.worker import WorkerCancelled
 from inspector.session import open_session
 from inspector.tui.app import InspectorApp
 
-SIZE = (140, 42)
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-# picture: (bundled capture, packet; None for the home screen, keys pressed)
-PICTURES: dict[str, tuple[str | None, int | None, list[str]]] = {
-    "home": (None, None, []),
-    "request": ("http-get", 12, []),
-    "handshake": ("http-get", 9, ["left_square_bracket"]),
-    "event": ("sse", 18, []),
-    "websocket": ("websocket-chat", None, ["G"]),
-    "tls": ("https-tls13", 12, []),
+# picture: (bundled capture, packet, keys pressed, size)
+PICTURES: dict[str, tuple[str, int, list[str], tuple[int, int]]] = {
+    "event": ("sse", 18, [], (140, 42)),
+    "stream": ("sse-tls", 24, ["4"], (140, 36)),
+    "ladder": ("tcp-loss", 63, ["3"], (140, 36)),
 }
 
 
 async def draw(name: str, folder: Path) -> None:
     """One picture: `name`.svg in the folder."""
-    capture, packet, keys = PICTURES[name]
-    session = open_session(capture, load=False) if capture else None
+    capture, packet, keys, size = PICTURES[name]
+    session = open_session(capture, load=False)
     app = InspectorApp(session, packet)
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=size) as pilot:
         for key in ["", *keys]:
             if key:
                 await pilot.press(key)
@@ -41,8 +37,7 @@ async def draw(name: str, folder: Path) -> None:
                     await app.workers.wait_for_complete()
                 await pilot.pause()
         (folder / f"{name}.svg").write_text(app.export_screenshot(title="osi-inspect"), encoding="utf-8")
-    if session is not None:
-        session.close()
+    session.close()
 
 
 def main() -> None:
