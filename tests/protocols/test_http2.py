@@ -189,6 +189,33 @@ def test_a_header_block_over_several_frames() -> None:
         assert b"".join(span.read() for span in trace(value.span)) == b"v" * 300
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [  # RFC 9113, 8.8: request, response with a body in three frames, a request with a body
+        ([(1, 5, REQUEST)], ["GET"]),
+        ([(1, 1, REQUEST[:2]), (9, 4, REQUEST[2:])], ["GET"]),
+        ([(1, 0, REQUEST[:3]), (9, 0, REQUEST[3:]), (9, 4, [("content-length", "3")]), (0, 0, b"ab"), (0, 1, b"c")], ["GET"]),
+    ],
+)
+def test_the_shapes_of_messages(sent: list[tuple[int, int, list[tuple[str, str]] | bytes]], told: list[str]) -> None:
+    encoder = hpack.Encoder()
+    data = [frame(kind, flags, 1, part if isinstance(part, bytes) else encoder.encode(part)) for kind, flags, part in sent]
+    units = talk([(C, PREFACE + SETTINGS + b"".join(data))])
+    sound(units)
+    asked = [unit.pdu.info["asked"] for unit in frames(units) if unit.pdu.info.get("role") == "request"]
+    assert [each["method"] for each in asked] == told and asked[0]["request_end"] == 3
+    assert bodies(units) == ([b"abc"] if len(sent) > 2 else [])
+
+
+def test_a_smaller_table_must_be_announced() -> None:
+    """RFC 7541, 4.2: the first block behind the acknowledgement begins with a size update."""
+    get = frame(1, 5, 1, hpack.Encoder().encode(REQUEST))
+    start = [(C, PREFACE + frame(4, 0, 0, bytes.fromhex("000100000064")) + get)]
+    silent = talk([*start, (S, SETTINGS + ACK + frame(1, 5, 1, b"\x88"))])
+    assert "hpack-size" in frames(silent, 1)[1].issues
+    sound(talk([*start, (S, SETTINGS + ACK + frame(1, 5, 1, b"\x3f\x45\x88"))]))
+
+
 def test_padding_and_priority_are_not_content() -> None:
     block = hpack.Encoder().encode(REQUEST)
     padded = frame(1, 0x2C, 1, bytes([3]) + bytes.fromhex("80000000 0f") + block + bytes(3))

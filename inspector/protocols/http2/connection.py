@@ -79,6 +79,7 @@ class Side:
         self.highest = 0  # the highest stream that it has opened
         self.block: Block | None = None
         self.begun = False
+        self.must_shrink = False  # the other side allows a smaller table: the next block must begin by saying so
 
     def setting(self, which: Setting, default: int) -> int | None:
         """The value in force; None where the SETTINGS were before the capture, or in a gap."""
@@ -230,7 +231,7 @@ class Http2(StreamParser):
         frame = Frame(start, begin, stop, kind, flags, stream, reader.packet_at(stop - 1), missing)
         self._packet = frame.packet
         payload = b"" if missing else reader.buffer.read(begin, min(stop, begin + MAX_HEAD))
-        info: dict[str, Any] = {"from_client": reader.direction == self.client, "issues": []}
+        info: dict[str, Any] = {}
         if missing:
             info["missing"] = missing
         longest = self.sides[1 - reader.direction].most(Setting.MAX_FRAME_SIZE, DEFAULT_MAX_FRAME)
@@ -271,7 +272,7 @@ class Http2(StreamParser):
     def _wrong(self, info: dict[str, Any], code: str, text: str, heard: int | None = None) -> None:
         """Something is wrong with a frame. heard: the direction that this rests upon; where it turns out later that bytes of
         it are missing (a gap shows only by what follows), nothing is said."""
-        info["issues"].append((code, text, None if heard is None else self.sides[heard]))
+        info.setdefault("issues", []).append((code, text, None if heard is None else self.sides[heard]))
 
     def _spoil(self, side: Side) -> None:
         """A header block cannot be read to its end: what it would have put into the table is not known."""
@@ -405,8 +406,11 @@ class Http2(StreamParser):
 
     def accept(self, direction: int) -> None:
         """The oldest announced settings of a direction are in force."""
-        side = self.sides[direction]
-        side.settings.update(side.pending.popleft())
+        side, other = self.sides[direction], self.sides[1 - direction]
+        accepted = side.pending.popleft()
+        side.settings.update(accepted)
+        if accepted.get(Setting.HEADER_TABLE_SIZE, other.table.limit) < other.table.limit:
+            other.must_shrink = True
 
     # --- header blocks
 
@@ -480,6 +484,11 @@ class Http2(StreamParser):
         at = 0
         try:
             for item in walk(whole, table.find):
+                if side.must_shrink:
+                    side.must_shrink = False
+                    if item.kind is not Kind.SIZE_UPDATE:
+                        text = "the table has to shrink, and this block must begin by saying so (RFC 7541, 4.2)"
+                        self._wrong(info, "hpack-size", text, 1 - reader.direction)
                 if item.kind is Kind.SIZE_UPDATE:
                     self._resize(reader.direction, block, item.number, info)
                     table.resize(item.number)

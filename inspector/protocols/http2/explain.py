@@ -132,9 +132,12 @@ def _headers(layer: Layer) -> list[Note]:
     if stream is not None and state.startswith("idle →"):
         why = "A new stream, opened by the client: its streams have odd numbers, each higher than those before."
         notes.append(Note(stream.span, "a new stream", why, "RFC 9113, 5.1.1"))
-    first = layer.find("http2.header")
-    if first is not None:
-        notes += _representations(layer)
+    for group in (field for field in layer.fields if field.name == "http2.header"):
+        names = [field.value for field in group.children if field.name == "http2.header.name"]
+        if names and names[0] in _PSEUDO:
+            title, text, reference = _PSEUDO[names[0]]
+            notes.append(Note(group.span, title, text, reference))
+    notes += _representations(layer)
     if layer.find("http2.flags.eh") is not None and not layer.value("http2.flags.eh"):
         why = "The header block goes on in CONTINUATION frames, which must follow at once; no other frame may come between."
         notes.append(Note(layer.span, "more headers", why, "RFC 9113, 4.3 and 6.10"))
@@ -162,6 +165,24 @@ def _representations(layer: Layer) -> list[Note]:
     return notes
 
 
+_PSEUDO = {
+    ":method": (
+        "no request line",
+        "Names with a colon are pseudo-headers: :method, :scheme, :authority and :path say what HTTP/1 says in its request line"
+        " and Host. They stand before all other headers.",
+        "RFC 9113, 8.3.1",
+    ),
+    ":status": (
+        "no status line",
+        "The status is a pseudo-header of three digits; HTTP/2 has no version and no reason phrase to go with it.",
+        "RFC 9113, 8.3.2",
+    ),
+    ":protocol": (
+        "extended CONNECT",
+        "The stream becomes a tunnel for the protocol named here; :scheme and :path are sent too, unlike with a plain CONNECT.",
+        "RFC 8441, 4",
+    ),
+}
 _REPRESENTATIONS = {
     "Indexed Header Field": (
         "one index for a whole header",

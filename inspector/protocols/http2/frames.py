@@ -365,8 +365,9 @@ def _block(c: Cursor, name: str, size: int) -> None:
             at += span.size
         joined = Derived(f"headers:{c.buffer.id}:{own.start}", "header block", data, origins)
         reader = c.over(joined, data)
-    unknown = _walk(reader, piece)
+    count, unknown = _walk(reader, piece)
     state = piece.table
+    c.generated("http2.header.count", count, own)
     if unknown:
         c.issue(
             "header-table-unknown" if not state.complete else "hpack-index",
@@ -385,24 +386,26 @@ def _block(c: Cursor, name: str, size: int) -> None:
     c.generated("http2.header_table.evicted", state.evicted, own, f"{at_least}{state.evicted:,}")
 
 
-def _walk(c: Cursor, piece: Fragment) -> int:
-    """The headers as fields; returns how many could not be told for want of the table."""
+def _walk(c: Cursor, piece: Fragment) -> tuple[int, int]:
+    """The headers as fields; returns how many there are, and how many could not be told for want of the table."""
     answers: Iterator[Entry | None] = iter(piece.answers)
 
     def lookup(index: int) -> Entry | None:
         return header_block.static(index) if index <= header_block.STATIC else next(answers, None)
 
-    data, unknown, most = c.peek(c.remaining), 0, piece.error[0] if piece.error is not None else c.remaining
+    count = unknown = 0
+    data, most = c.peek(c.remaining), piece.error[0] if piece.error is not None else c.remaining
     base = c.pos
     try:
         for item in header_block.walk(data, lookup):
             if item.stop > most:
                 break
             _header(c, item, base)
+            count += item.kind is not header_block.Kind.SIZE_UPDATE
             unknown += item.number > header_block.STATIC and item.kind is not header_block.Kind.SIZE_UPDATE and not item.found
     except Malformed:  # `piece.error` says so
         pass
-    return unknown
+    return count, unknown
 
 
 def _header(c: Cursor, item: Representation, base: int) -> None:

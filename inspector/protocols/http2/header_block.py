@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hpack.table import HeaderTable
 
 STATIC = 61  # entries of the static table (Appendix A); dynamic ones follow
+MAX_SHORT = 128  # octets of a code whose text is kept for the next time
 MAX_INTEGER_OCTETS = 6  # 5.1 sets no limit; a prefix and five octets hold every 32-bit number
 
 
@@ -121,7 +122,16 @@ def integer(data: bytes, at: int, bits: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
+def _short(data: bytes) -> bytes | None:
+    return _decode(data)
+
+
 def _huffman(data: bytes) -> bytes | None:
+    """The text of a Huffman code (5.2); None where it is none. Short ones come again and again."""
+    return _short(data) if len(data) <= MAX_SHORT else _decode(data)
+
+
+def _decode(data: bytes) -> bytes | None:
     from hpack.exceptions import HPACKError
     from hpack.huffman_table import decode_huffman
 

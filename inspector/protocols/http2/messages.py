@@ -6,6 +6,7 @@ refers to it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inspector.core.span import Span
@@ -21,6 +22,7 @@ from inspector.protocols.http2.streams import Feed, State, Stream
 if TYPE_CHECKING:
     from inspector.protocols.http2.connection import Frame, Http2
 
+MAX_SHORT = 256  # octets of a text that is kept for the next time
 EVENT_STREAM = "text/event-stream"
 GRPC = "application/grpc"
 PSEUDO_REQUEST = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
@@ -101,9 +103,11 @@ class Messages:
         if role in ("request", "response"):
             stream.headed[direction] = True
         info["asked"] = stream.asked
-        info["issues"] += [(code, text, None) for code, text in problems(role, headers, said)]
+        wrong = problems(role, headers, said)
         if role == "trailers" and not ends:
-            info["issues"].append(("trailers", "trailers must end the stream (RFC 9113, 8.1)", None))
+            wrong.append(("trailers", "trailers must end the stream (RFC 9113, 8.1)"))
+        if wrong:
+            info.setdefault("issues", []).extend((code, text, None) for code, text in wrong)
         if not from_client and (role == "trailers" or ends):
             self._call_status(stream, direction, last.packet, headers, info)
         if ends:
@@ -113,7 +117,7 @@ class Messages:
         self, stream: Stream, direction: int, role: str, packet: int, first: int, headers: list[Header], said: Said
     ) -> None:
         method, path, scheme, authority = (
-            decode(said.get(name, b"")) for name in (b":method", b":path", b":scheme", b":authority")
+            _text(said.get(name, b"")) for name in (b":method", b":path", b":scheme", b":authority")
         )
         head = _head((method, path, "HTTP/2"), headers)
         host = authority or head.get("host") or ""
@@ -278,8 +282,18 @@ class Messages:
             stream.asked["request_end" if direction == self._connection.client else "response_end"] = packet
 
 
+@lru_cache(maxsize=4096)
+def _short(raw: bytes) -> str:
+    return decode(raw)
+
+
+def _text(raw: bytes) -> str:
+    """A header's text; one object for those that come again and again."""
+    return _short(raw) if len(raw) <= MAX_SHORT else decode(raw)
+
+
 def _head(start: tuple[str, str, str], headers: list[Header]) -> Head:
-    pairs = [(decode(h.name), decode(h.value)) for h in headers if h.name[:1] != b":" and h.name is not UNKNOWN]
+    pairs = [(_text(h.name), _text(h.value)) for h in headers if h.name[:1] != b":" and h.name is not UNKNOWN]
     return Head(start[2] != "", start, pairs)
 
 
