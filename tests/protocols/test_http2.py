@@ -133,6 +133,14 @@ def test_bytes_after_the_last_frame_are_an_unfinished_frame() -> None:
     sound([unit for unit in units if unit.pdu.complete])
 
 
+def test_a_side_that_does_not_begin_with_its_settings() -> None:
+    get = frame(1, 5, 1, hpack.Encoder().encode(REQUEST))
+    units = talk([(S, SETTINGS), (C, PREFACE + ACK + SETTINGS + get), (S, frame(1, 4, 1, b"\x88") + frame(0, 1, 1, b"x"))])
+    wrong = [unit for unit in units if unit.issues]
+    assert [(unit.pdu.direction, unit.issues) for unit in wrong] == [(C, {"preface"})]
+    assert frames(units, 0)[0].layer.value("http2.calculated.connection.window_size.after") == 65_534
+
+
 def test_windows_count_every_octet_of_data() -> None:
     made = Talk()
     stream = made.ask()

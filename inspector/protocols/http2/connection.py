@@ -79,6 +79,7 @@ class Side:
         self.highest = 0  # the highest stream that it has opened
         self.block: Block | None = None
         self.begun = False
+        self.frames = False  # one has come
         self.must_shrink = False  # the other side allows a smaller table: the next block must begin by saying so
 
     def setting(self, which: Setting, default: int) -> int | None:
@@ -100,6 +101,7 @@ class Http2(StreamParser):
         self.streams: OrderedDict[int, Stream] = OrderedDict()
         self.epoch = 0
         self.client = -1
+        self._preface = False  # the client's magic octets were seen
         self._packet = 0  # the one that brought the last frame
         self.messages = Messages(self)
 
@@ -131,16 +133,16 @@ class Http2(StreamParser):
 
     def _beginning(self, reader: Reader, side: Side) -> Steps[bool]:
         """The preface (3.4): the client's magic octets, and from each side a SETTINGS frame first. False where it began
-        before the capture."""
+        before the capture. Behind the magic octets that is certain, whatever the first frame is."""
         if (yield from reader.peek(3)) == PREFACE[:3] and (yield from reader.peek(len(PREFACE))) == PREFACE:
             start = reader.pos
             yield from reader.skip(len(PREFACE))
             self.client = reader.direction
             self.node.emit("magic", reader, start, reader.pos)
+            self._preface = True
         head = yield from reader.peek(HEADER)
-        if plausible(head) and head[3] == Type.SETTINGS and not head[4]:
-            return True
-        if not head:
+        begins = head[3:5] == bytes((Type.SETTINGS, 0))
+        if not head or (plausible(head) and (begins or self._preface)):
             return True
         self._lose(side)
         return plausible(head)
@@ -238,6 +240,9 @@ class Http2(StreamParser):
         if length > longest and self.sides[1 - reader.direction].seen_from_start:
             text = f"longer than the {longest:,} octets that the receiver accepts (RFC 9113, 4.2)"
             self._wrong(info, "frame-size", text, 1 - reader.direction)
+        if not side.frames and side.seen_from_start and (kind != Type.SETTINGS or flags & Flag.ACK):
+            self._wrong(info, "preface", "the first frame of each side must be its SETTINGS (RFC 9113, 3.4)", reader.direction)
+        side.frames = True
         block = side.block
         if block is not None and (kind != Type.CONTINUATION or stream != block.frame.stream):
             self._wrong(info, "continuation", "a header block is not finished: only its CONTINUATION may come (RFC 9113, 6.10)")
