@@ -14,10 +14,10 @@ from inspector.protocols.http2 import http2
 from inspector.protocols.http2 import upgrade as http2_upgrade
 from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
 from inspector.protocols.mail import imap, pop, smtp
-from inspector.protocols.network import icmp, ipv4, ipv6
+from inspector.protocols.network import icmp, icmpv6, igmp, ipsec, ipv4, ipv6, ipv6_extensions, pim
 from inspector.protocols.tls import handshake, record, ssl2
 from inspector.protocols.transport import tcp, udp
-from inspector.protocols.tunnel import capwap, erspan, geneve, gre, gtp, lisp, mpls, nsh, pppoe, teredo, vxlan
+from inspector.protocols.tunnel import ayiya, capwap, erspan, geneve, gre, gtp, lisp, mpls, nsh, pppoe, teredo, vxlan
 from inspector.protocols.websocket import websocket
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -59,8 +59,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
     arp.PROTOCOL,
     ipv4.PROTOCOL,
     ipv6.PROTOCOL,
+    *ipv6_extensions.PROTOCOLS,
+    ipsec.AH,
+    ipsec.ESP,
+    ipsec.UDP_ENCAPSULATION,
+    igmp.PROTOCOL,
+    pim.PROTOCOL,
     icmp.PROTOCOL,
-    icmp.V6,
+    icmpv6.PROTOCOL,
     tcp.PROTOCOL,
     udp.PROTOCOL,
     vxlan.PROTOCOL,
@@ -69,6 +75,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     gtp.PROTOCOL,
     gtp.V2,
     teredo.PROTOCOL,
+    ayiya.PROTOCOL,
     capwap.PROTOCOL,
     lisp.PROTOCOL,
     lisp.CONTROL,

@@ -6,7 +6,7 @@ from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, ether, octets, u8, u16, u32
 from inspector.core.layer import Severity
 from inspector.core.protocol import Protocol
-from inspector.protocols.link.ethertypes import ETHERTYPES
+from inspector.protocols.link.ethertypes import ETHERTYPES, inner_size
 
 PACKET_TYPES = {0: "to us", 1: "broadcast", 2: "multicast", 3: "to somebody else", 4: "sent by us"}
 FAMILIES = {2: "IPv4", 24: "IPv6", 28: "IPv6", 30: "IPv6"}
@@ -20,6 +20,7 @@ FIELDS = catalog(
     octets("sll.unused", "Unused"),
     u16("sll.etype", "Protocol", Base.HEX, ETHERTYPES),
     u32("sll.ifindex", "Interface index"),
+    octets("sll.trailer", "Trailer"),
 )
 NULL_FIELDS = catalog(u32("null.family", "Address family", values=FAMILIES))
 RAW_FIELDS = catalog(u8("raw.version", "Version"))
@@ -32,7 +33,13 @@ def dissect(c: Cursor) -> None:
     _address(c, length)
     protocol = c.uint("sll.etype", 2)
     c.layer.summary = PACKET_TYPES.get(kind, f"packet type {kind}")
-    c.payload("ethertype", protocol)
+    _inner(c, protocol)
+
+
+def _inner(c: Cursor, protocol: int) -> None:
+    c.payload("ethertype", protocol, inner_size(c, protocol))
+    if c.remaining:
+        c.octets("sll.trailer", c.remaining)
 
 
 def _address(c: Cursor, length: int) -> None:
@@ -51,7 +58,7 @@ def dissect_v2(c: Cursor) -> None:
     kind = c.uint("sll.pkttype", 1)
     _address(c, c.uint("sll.halen", 1))
     c.layer.summary = PACKET_TYPES.get(kind, f"packet type {kind}")
-    c.payload("ethertype", protocol)
+    _inner(c, protocol)
 
 
 def dissect_null(c: Cursor) -> None:

@@ -11,10 +11,9 @@ import zlib
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, ether, flag, octets, u16, u32
 from inspector.core.protocol import Protocol
-from inspector.protocols.link.ethertypes import ETHERTYPES, MAX_LENGTH
+from inspector.protocols.link.ethertypes import ETHERTYPES, MAX_LENGTH, inner_size
 
 MIN_SIZE = 60  # of a frame without its check sequence (IEEE 802.3, 4.4.2)
-TAGS = (0x8100, 0x88A8, 0x9100)
 
 FIELDS = catalog(
     ether("eth.dst", "Destination"),
@@ -40,7 +39,7 @@ def dissect(c: Cursor) -> None:
         _rest(c)
     else:
         c.uint("eth.type", 2)
-        c.payload("ethertype", kind, _size(c, kind))
+        c.payload("ethertype", kind, inner_size(c, kind))
         _rest(c)
     src, dst = (cell(c.spec(name), c.layer.value(name)) for name in ("eth.src", "eth.dst"))
     c.layer.summary = f"{src} → {dst}"
@@ -54,27 +53,6 @@ def _address(c: Cursor, name: str) -> None:
         child = c.add(label, bool(value[0] >> 7 - bit & 1), start, start + 1, bits=(bit, 1))
         c.layer.fields.remove(child)
         field.children.append(child)
-
-
-def _size(c: Cursor, kind: int) -> int:
-    """Bytes of the packet inside, which says so itself; all that are left where it does not."""
-    at = 0
-    while kind in TAGS and c.remaining >= at + 4:
-        kind = c.peek_uint(2, at + 2)
-        at += 4
-    head = c.peek(8, at)
-    if len(head) < 8:
-        return c.remaining
-    if kind == 0x0800 and head[0] >> 4 == 4:
-        size = int.from_bytes(head[2:4], "big")
-    elif kind == 0x86DD and head[0] >> 4 == 6:
-        length = int.from_bytes(head[4:6], "big")
-        size = 40 + length if length else 0
-    elif kind in (0x0806, 0x8035):
-        size = 8 + 2 * (head[4] + head[5])
-    else:
-        size = 0
-    return min(at + size, c.remaining) if size >= 20 else c.remaining
 
 
 def _rest(c: Cursor) -> None:

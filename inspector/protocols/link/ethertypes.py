@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 
+TAGS = (0x8100, 0x88A8, 0x9100)
+PPPOE = 0x8864
 MAX_LENGTH = 1500  # a type field up to this is a length (IEEE 802.3, 3.2.6)
 
 ETHERTYPES = {
@@ -47,3 +49,26 @@ def type_or_length(c: Cursor, type_name: str, length_name: str) -> int:
         c.uint(type_name, 2)
         c.payload("ethertype", kind)
     return kind
+
+
+def inner_size(c: Cursor, kind: int) -> int:
+    """Bytes of the packet inside, which says so itself; all that are left where it does not."""
+    at = 0
+    while kind in TAGS and c.remaining >= at + 4:
+        kind = c.peek_uint(2, at + 2)
+        at += 4
+    head = c.peek(8, at)
+    if len(head) < 8:
+        return c.remaining
+    if kind == 0x0800 and head[0] >> 4 == 4:
+        size = int.from_bytes(head[2:4], "big")
+    elif kind == 0x86DD and head[0] >> 4 == 6:
+        length = int.from_bytes(head[4:6], "big")
+        size = 40 + length if length else 0
+    elif kind == PPPOE:
+        size = 6 + int.from_bytes(head[4:6], "big")
+    elif kind in (0x0806, 0x8035):
+        size = 8 + 2 * (head[4] + head[5])
+    else:
+        size = 0
+    return min(at + size, c.remaining) if size >= 8 else c.remaining

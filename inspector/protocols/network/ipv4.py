@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from inspector.core.checksum import ones_complement_sum
 from inspector.core.cursor import Cursor
-from inspector.core.field import Base, FieldSpec, Kind, catalog, cell, flag, heading, ipv4, octets, u8, u16, uint
+from inspector.core.field import Base, FieldSpec, Kind, catalog, cell, flag, heading, ipv4, u8, u16, uint
 from inspector.core.layer import Severity
 from inspector.core.protocol import Protocol
+from inspector.protocols.network import ip_options
 from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
 
 DSCP = {0: "CS0", 8: "CS1", 10: "AF11", 12: "AF12", 14: "AF13", 16: "CS2", 18: "AF21", 20: "AF22", 22: "AF23", 24: "CS3",
         26: "AF31", 28: "AF32", 30: "AF33", 32: "CS4", 34: "AF41", 36: "AF42", 38: "AF43", 40: "CS5", 44: "VOICE-ADMIT",
         46: "EF", 48: "CS6", 56: "CS7"}  # fmt: skip
 ECN = {0: "Not-ECT", 1: "ECT(1)", 2: "ECT(0)", 3: "CE"}
-OPTIONS = {0: "End of options", 1: "No operation", 7: "Record route", 68: "Timestamp", 130: "Security",
-           131: "Loose source route",           137: "Strict source route", 148: "Router alert"}  # fmt: skip
 
 FIELDS = catalog(
     uint("ip.version", "Version", 4),
@@ -38,17 +37,18 @@ FIELDS = catalog(
     ipv4("ip.src", "Source"),
     ipv4("ip.dst", "Destination"),
     heading("ip.options", "Options"),
-    u8("ip.opt.type", "Option", values=OPTIONS),
-    u8("ip.opt.len", "Option length"),
-    octets("ip.opt.data", "Option data"),
-)
+) | ip_options.FIELDS
 
 
 def dissect(c: Cursor) -> None:
     start = c.start
-    version, header = c.bits(1, ("ip.version", 4), ("ip.hdr_len", 4))
+    version = c.peek_uint(1) >> 4
     if version != 4:
+        c.add("ip.version", version, start, start + 1, bits=(0, 4))
         c.issue("version", f"the version says {version}, not 4", Severity.ERROR)
+        c.payload("ip.version", 6 if version == 6 else None, None, f"the version says {version}")
+        return
+    _, header = c.bits(1, ("ip.version", 4), ("ip.hdr_len", 4))
     if header < 20:
         c.issue("header-length", f"a header of {header} bytes is shorter than 20 (RFC 791, 3.1)", Severity.ERROR)
     c.flags("ip.dsfield", 1, ("ip.dsfield.dscp", 6), ("ip.dsfield.ecn", 2))
@@ -67,8 +67,13 @@ def dissect(c: Cursor) -> None:
     if header < 20:
         return
     if header > 20:
+        final = None
         with c.within(header - 20), c.group("ip.options"):
-            _options(c)
+            final = ip_options.read(c)
+        if final is not None:  # the header names the next hop only; transports count the real destination (RFC 1122, 3.2.1.8)
+            at = c.field_at(start + 16)
+            at.spec = c.spec("ip.cur_rt")
+            c.context.destination = final
     if not c.context.quoted and ones_complement_sum(c.slice(start, start + header)) != 0xFFFF:
         if checksum:
             text = "the header checksum does not match its header (RFC 791, 3.1)"
@@ -78,17 +83,19 @@ def dissect(c: Cursor) -> None:
             c.issue("checksum-offloaded", text, Severity.NOTE, checksum_field.span)
     if total == 0 and c.remaining:  # left to the network card, which cuts one big packet into many
         c.issue("offloaded", "a total length of 0: captured before the network card cut this packet up", Severity.NOTE)
-        size = c.remaining
+        claimed = size = c.remaining
     elif total < header:
         c.issue("length", f"a total length of {total} is shorter than the header", Severity.ERROR)
         return
     else:
-        size = total - header
-        if size > c.remaining and not c.context.cut and not c.context.quoted:
-            c.issue("length", f"the header promises {size - c.remaining:,} bytes more than there are", Severity.ERROR)
-    short = max(size - c.remaining, 0)
-    c.context.cut = short
-    if (more or offset) and short:  # a piece that is not whole completes nothing; the first shows what it begins with
+        claimed = size = total - header
+        there = c.remaining + c.context.cut
+        if size > there and not c.context.quoted:  # what was on the wire counts
+            c.issue("length", f"the header promises {size - there:,} bytes more than there are", Severity.ERROR)
+            size = there
+    whole = claimed <= c.remaining
+    c.context.cut = max(size - c.remaining, 0)
+    if (more or offset) and not whole:  # a piece that is not whole completes nothing; the first shows what it begins with
         c.layer.summary += f", fragment at {offset:,}, cut short"
         if offset:
             c.payload("ip.fragment", "cut", size, "a fragment that does not begin its datagram, and is not whole")
@@ -98,23 +105,6 @@ def dissect(c: Cursor) -> None:
         c.layer.summary += f", fragment at {offset:,}" + (" with more to come" if more else ", the last")
     table = "ip.proto"
     c.payload(table, protocol, size, f"the header's protocol field says {IP_PROTOCOLS.get(protocol, 'number')} ({protocol})")
-
-
-def _options(c: Cursor) -> None:
-    while c.remaining:
-        kind = c.uint("ip.opt.type", 1)
-        if kind == 0:
-            if c.remaining:
-                c.octets("ip.opt.data", c.remaining)
-            return
-        if kind == 1:
-            continue
-        length = c.uint("ip.opt.len", 1)
-        if length < 2:
-            c.issue("option-length", f"an option of {length} bytes cannot hold its own type and length", Severity.ERROR)
-            return
-        if length > 2:
-            c.octets("ip.opt.data", length - 2)
 
 
 PROTOCOL = Protocol(

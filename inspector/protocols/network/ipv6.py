@@ -1,18 +1,16 @@
-"""IPv6 (RFC 8200) with its extension headers.
+"""IPv6 (RFC 8200).
 
-Not here: putting fragments together (dissection).
+Not here: extension headers (`ipv6_extensions.py`).
 """
 
 from __future__ import annotations
 
 from inspector.core.cursor import Cursor
-from inspector.core.field import Base, FieldSpec, Kind, catalog, cell, flag, heading, ipv6, octets, u8, u16, u32, uint
+from inspector.core.field import Base, catalog, cell, ipv6, u8, u16, uint
 from inspector.core.layer import Severity
 from inspector.core.protocol import Protocol
 from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
-
-HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, NO_NEXT, DESTINATION, MOBILITY = 0, 43, 44, 51, 59, 60, 135
-EXTENSIONS = {HOP_BY_HOP: "hopopts", ROUTING: "routing", DESTINATION: "dstopts", MOBILITY: "mobility"}
+from inspector.protocols.network.ipv6_extensions import HOP_BY_HOP, follow
 
 FIELDS = catalog(
     uint("ipv6.version", "Version", 4),
@@ -25,33 +23,22 @@ FIELDS = catalog(
     u8("ipv6.hlim", "Hop limit"),
     ipv6("ipv6.src", "Source"),
     ipv6("ipv6.dst", "Destination"),
-    heading("ipv6.hopopts", "Hop-by-hop options"),
-    heading("ipv6.dstopts", "Destination options"),
-    heading("ipv6.routing", "Routing header"),
-    heading("ipv6.mobility", "Mobility header"),
-    heading("ipv6.fraghdr", "Fragment header"),
-    heading("ipv6.auth", "Authentication header"),
-    u8("ipv6.ext.nxt", "Next header", values=IP_PROTOCOLS),
-    u8("ipv6.ext.len", "Length in words beyond the first"),
-    octets("ipv6.ext.data", "Data"),
-    u8("ipv6.fraghdr.nxt", "Next header", values=IP_PROTOCOLS),
-    u8("ipv6.fraghdr.reserved_octet", "Reserved"),
-    FieldSpec("ipv6.fraghdr.offset", Kind.UINT, "Offset", 13, scale=8),
-    uint("ipv6.fraghdr.reserved_bits", "Reserved", 2),
-    flag("ipv6.fraghdr.more", "More fragments"),
-    u32("ipv6.fraghdr.ident", "Identification", Base.HEX),
 )
 
 
 def dissect(c: Cursor) -> None:
-    version, _, _ = c.bits(
+    version = c.peek_uint(1) >> 4
+    if version != 6:
+        c.add("ipv6.version", version, c.start, c.start + 1, bits=(0, 4))
+        c.issue("version", f"the version says {version}, not 6", Severity.ERROR)
+        c.payload("ip.version", None, None, f"the version says {version}")
+        return
+    c.bits(
         4,
         ("ipv6.version", 4),
         ("ipv6.tclass", 8, (("ipv6.tclass.dscp", 6), ("ipv6.tclass.ecn", 2))),
         ("ipv6.flow", 20),
     )
-    if version != 6:
-        c.issue("version", f"the version says {version}, not 6", Severity.ERROR)
     length = c.uint("ipv6.plen", 2)
     following = c.uint("ipv6.nxt", 1)
     c.uint("ipv6.hlim", 1)
@@ -61,39 +48,14 @@ def dissect(c: Cursor) -> None:
     if length == 0 and following != HOP_BY_HOP and c.remaining:
         c.issue("offloaded", "a payload length of 0: captured before the network card cut this packet up", Severity.NOTE)
         length = c.remaining
-    elif length == 0 and following == HOP_BY_HOP:  # a jumbogram's length stands in an option (RFC 2675)
-        length = c.remaining
-    if length > c.remaining and not c.context.cut and not c.context.quoted:
-        c.issue("length", f"the header promises {length - c.remaining:,} bytes more than there are", Severity.ERROR)
+    there = c.remaining + c.context.cut
+    if length == 0 and following == HOP_BY_HOP:  # a jumbogram's length stands in an option (RFC 2675)
+        length = there
+    if length > there and not c.context.quoted:  # what was on the wire counts
+        c.issue("length", f"the header promises {length - there:,} bytes more than there are", Severity.ERROR)
+        length = there
     c.context.cut = max(length - c.remaining, 0)
-    end = c.pos + length
-    while True:
-        if following in EXTENSIONS:
-            with c.group(f"ipv6.{EXTENSIONS[following]}"):
-                following = c.uint("ipv6.ext.nxt", 1)
-                c.octets("ipv6.ext.data", 8 * (1 + c.uint("ipv6.ext.len", 1)) - 2)
-        elif following == AUTHENTICATION:
-            with c.group("ipv6.auth"):
-                following = c.uint("ipv6.ext.nxt", 1)
-                c.octets("ipv6.ext.data", 4 * (2 + c.uint("ipv6.ext.len", 1)) - 2)
-        elif following == FRAGMENT:
-            with c.group("ipv6.fraghdr"):
-                following = c.uint("ipv6.fraghdr.nxt", 1)
-                c.uint("ipv6.fraghdr.reserved_octet", 1)
-                offset, _, more = c.bits(
-                    2, ("ipv6.fraghdr.offset", 13), ("ipv6.fraghdr.reserved_bits", 2), ("ipv6.fraghdr.more", 1)
-                )
-                identification = c.uint("ipv6.fraghdr.ident", 4)
-            if offset or more:  # both zero: an atomic fragment, which is whole (RFC 6946)
-                c.context.fragment = (source, destination, 0, identification, offset, bool(more))
-                c.layer.summary += f", fragment at {offset:,}" + (" with more to come" if more else ", the last")
-                break
-        else:
-            break
-    if following == NO_NEXT:
-        return
-    why = f"the next header field says {IP_PROTOCOLS.get(following, 'number')} ({following})"
-    c.payload("ip.proto", following, max(end - c.pos, 0), why)
+    follow(c, following, length)
 
 
 PROTOCOL = Protocol(

@@ -1,6 +1,6 @@
-"""TCP segments (RFC 9293), one layer a segment, with the options of the IANA registry.
+"""TCP segments (RFC 9293), one layer a segment.
 
-Not here: streams, relative numbers and analysis (streams), though their fields are declared here.
+Not here: options (`tcp_options.py`), streams, relative numbers and analysis (streams), though their fields are declared here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from inspector.core.field import (
     flag,
     frame,
     heading,
-    octets,
     string,
     u8,
     u16,
@@ -24,21 +23,10 @@ from inspector.core.field import (
 )
 from inspector.core.layer import Severity
 from inspector.core.protocol import Protocol
+from inspector.protocols.transport import tcp_options
 from inspector.protocols.transport.ports import verify
 
-OPTIONS = {
-    0: "End of options", 1: "No operation", 2: "Maximum segment size", 3: "Window scale", 4: "SACK permitted", 5: "SACK",
-    6: "Echo", 7: "Echo reply", 8: "Timestamps", 9: "Partial order connection permitted", 10: "Partial order service profile",
-    11: "CC", 12: "CC.NEW", 13: "CC.ECHO", 14: "Alternate checksum request", 15: "Alternate checksum data",
-    18: "Trailer checksum", 19: "MD5 signature", 20: "SCPS capabilities",
-    21: "Selective negative acknowledgements", 22: "Record boundaries",
-    23: "Corruption experienced", 24: "SNAP", 26: "Compression filter", 27: "Quick-Start response", 28: "User timeout",
-    29: "Authentication (TCP-AO)", 30: "Multipath TCP", 34: "Fast Open cookie", 69: "Encryption negotiation (TCP-ENO)",
-    172: "Accurate ECN order 0", 174: "Accurate ECN order 1", 253: "Experiment 1", 254: "Experiment 2",
-}  # fmt: skip
 FLAGS = {"SYN": 0x02, "FIN": 0x01, "RST": 0x04, "PSH": 0x08, "ACK": 0x10, "URG": 0x20, "ECE": 0x40, "CWR": 0x80, "AE": 0x100}
-END, NOP, MSS, SCALE, SACK_PERMITTED, SACK, TIMESTAMPS, FAST_OPEN = 0, 1, 2, 3, 4, 5, 8, 34
-MAX_SCALE = 14  # RFC 7323, 2.3
 
 # The marks of Wireshark's TCP analysis (its User's Guide, 7.5).
 ANALYSIS = {
@@ -76,18 +64,6 @@ FIELDS = catalog(
     u32("tcp.window_size", "Window, scaled"),
     u16("tcp.checksum", "Checksum", Base.HEX),
     u16("tcp.urgent_pointer", "Urgent pointer"),
-    heading("tcp.options", "Options"),
-    heading("tcp.option", "Option"),
-    u8("tcp.option_kind", "Kind", values=OPTIONS),
-    u8("tcp.option_len", "Length"),
-    u16("tcp.options.mss_val", "Maximum segment size"),
-    u8("tcp.options.wscale.shift", "Shift count"),
-    u32("tcp.options.sack_le", "Left edge"),
-    u32("tcp.options.sack_re", "Right edge"),
-    u32("tcp.options.timestamp.tsval", "Timestamp value"),
-    u32("tcp.options.timestamp.tsecr", "Timestamp echo reply"),
-    octets("tcp.options.tfo.cookie", "Fast Open cookie"),
-    octets("tcp.option_data", "Data"),
     # What the conversation says of a segment (streams.tcp_layer).
     duration("tcp.time_relative", "Time since the conversation's first packet"),
     duration("tcp.time_delta", "Time since the conversation's packet before"),
@@ -105,7 +81,7 @@ FIELDS = catalog(
     frame("tcp.analysis.rto_frame", "Sent before in, or waiting since, packet"),
     heading("tcp.analysis.flags", "Marks"),
     *(heading(f"tcp.analysis.{name}", label) for name, label in ANALYSIS.items()),
-)
+) | tcp_options.FIELDS
 
 
 def flag_words(flags: int) -> str:
@@ -157,61 +133,11 @@ def dissect(c: Cursor) -> None:
     verify(c, 6, total + c.context.cut, checksum, "RFC 9293, 3.1")
     if header > 20:
         with c.within(header - 20), c.group("tcp.options"):
-            _options(c)
+            tcp_options.read(c)
     size = c.remaining + c.context.cut
     c.generated("tcp.len", size, c.span(c.pos, c.stop))
     c.layer.summary = f"{source} → {destination}  {flag_words(flags)}  seq {sequence}  len {size:,}"
     c.payload("tcp.stream", (source, destination))
-
-
-def _options(c: Cursor) -> None:
-    while c.remaining:
-        kind = c.peek(1)[0]
-        with c.group("tcp.option", text=OPTIONS.get(kind, f"kind {kind}")) as option:
-            c.uint("tcp.option_kind", 1)
-            if kind == NOP:
-                continue
-            if kind == END:
-                if c.remaining:
-                    c.octets("tcp.option_data", c.remaining)
-                return
-            length = c.uint("tcp.option_len", 1)
-            if length < 2:
-                c.issue("option-length", f"an option of {length} bytes cannot hold its own kind and length", Severity.ERROR)
-                return
-            if length - 2 > c.remaining and not c.context.cut and not c.context.quoted:
-                c.issue("option-length", f"an option of {length} bytes reaches beyond the header", Severity.ERROR)
-                if c.remaining:
-                    c.octets("tcp.option_data", c.remaining)
-                return
-            with c.within(length - 2):
-                text = _option(c, kind, length)
-                if text:
-                    option.text = f"{OPTIONS[kind]}: {text}"
-                if c.remaining:
-                    c.octets("tcp.option_data", c.remaining)
-
-
-def _option(c: Cursor, kind: int, length: int) -> str:
-    if kind == MSS and length == 4:
-        return f"{c.uint('tcp.options.mss_val', 2):,} bytes"
-    if kind == SCALE and length == 3:
-        shift = c.uint("tcp.options.wscale.shift", 1)
-        if shift > MAX_SCALE:
-            c.issue("window-scale", f"a shift of {shift} is more than {MAX_SCALE} (RFC 7323, 2.3)")
-        return f"shift {shift} (windows × {1 << shift:,})" if shift <= MAX_SCALE else f"shift {shift}"
-    if kind == TIMESTAMPS and length == 10:
-        value, echo = c.uint("tcp.options.timestamp.tsval", 4), c.uint("tcp.options.timestamp.tsecr", 4)
-        return f"value {value}, echo {echo}"
-    if kind == SACK and length >= 10 and (length - 2) % 8 == 0:
-        edges = []
-        while c.remaining:
-            left, right = c.uint("tcp.options.sack_le", 4), c.uint("tcp.options.sack_re", 4)
-            edges.append(f"{left}–{right}")
-        return ", ".join(edges)
-    if kind == FAST_OPEN and c.remaining:
-        return c.octets("tcp.options.tfo.cookie", c.remaining).hex()
-    return ""
 
 
 PROTOCOL = Protocol("tcp", "TCP", 4, FIELDS, dissect, keys={"ip.proto": [6]}, reference="RFC 9293")

@@ -52,16 +52,16 @@ def dissect(c: Cursor) -> None:
 
 
 def sniff(prefix: bytes) -> Sniff:
-    """IPv6 between addresses of which one at least is a Teredo address."""
+    """IPv6 behind the indicators; sure where one of its addresses is Teredo's."""
     at = 0
     if prefix[:2] == b"\0\x01" and len(prefix) >= 4:
         at = 13 + prefix[2] + prefix[3]
     if prefix[at : at + 2] == b"\0\0":
         at += 8
     header = prefix[at : at + 40]
-    if len(header) < 40 or header[0] >> 4 != 6:
+    if not header or header[0] >> 4 != 6:
         return Sniff.NO
-    return Sniff.YES if PREFIX in (header[8:12], header[24:28]) else Sniff.NO
+    return Sniff.YES if PREFIX in (header[8:12], header[24:28]) else Sniff.NEED_MORE
 
 
 PROTOCOL = Protocol("teredo", "Teredo", 4, FIELDS, dissect, keys={"udp.port": [3544]}, sniff=sniff, reference="RFC 4380")
