@@ -54,11 +54,12 @@ def _pairs(fields: list[Field], parent: Field | None) -> Iterator[tuple[Field, F
         yield from _pairs(field.children, field)
 
 
-def assert_holds(data: bytes, link: int = 1, mutations: int = 150) -> None:
-    """Every prefix, as sent and as cut off by the capture, and many mutations: nothing raises, and all is sound."""
+def assert_holds(data: bytes, link: int = 1, mutations: int = 40) -> None:
+    """Every prefix as sent, every third as cut off by the capture, and many mutations: nothing raises, and all is sound."""
     for size in range(len(data)):
         assert_sound(dissect(data[:size], link))
-        assert_sound(dissect(data[:size], link, len(data)))
+        if size % 3 == 0:
+            assert_sound(dissect(data[:size], link, len(data)))
     chance = random.Random(len(data))
     for _ in range(mutations):
         changed = bytearray(data)

@@ -121,7 +121,7 @@ def test_an_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_any_bytes_hold(name: str) -> None:
-    assert_holds(segment(OPTIONS[name][0]), mutations=40)
+    assert_holds(segment(OPTIONS[name][0]), mutations=20)
 
 
 @pytest.mark.parametrize("options", ["0201", "02ff0000", "0200"])
