@@ -6,7 +6,6 @@ import struct
 
 import pytest
 from packets import assert_clean, assert_holds, assert_sound, codes, dissect, names, values
-from scapy.contrib.igmp import IGMP
 from scapy.layers.inet import (
     ICMP,
     IP,
@@ -49,6 +48,9 @@ from scapy.layers.inet6 import (
 from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import Ether
 
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # given, or scapy asks the network for them
+ETHER = Ether(**MACS)
+
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 A6, B6, C6 = "2001:db8::1", "2001:db8::2", "2001:db8::3"
 TEXT = b"payload of the test, 32 bytes on"
@@ -67,11 +69,11 @@ def extended(body: bytes) -> bytes:
 
 
 def v4(*options: object) -> bytes:
-    return bytes(Ether() / IP(src=A, dst=B, options=list(options)) / UDP(sport=4000, dport=4001, chksum=0) / TEXT)
+    return bytes(ETHER / IP(src=A, dst=B, options=list(options)) / UDP(sport=4000, dport=4001, chksum=0) / TEXT)
 
 
 def v6(*headers: object) -> bytes:
-    made = Ether() / IPv6(src=A6, dst=B6)
+    made = ETHER / IPv6(src=A6, dst=B6)
     for header in headers:
         made = made / header
     return bytes(made)
@@ -107,44 +109,44 @@ CASES: dict[str, tuple[bytes, list[str], str, object]] = {
         b"abcd",
     ),
     "ah": (
-        bytes(Ether() / IP(src=A, dst=B, proto=51) / (bytes.fromhex("110400000000000700000009") + bytes(12) + UDP4_BYTES)),
+        bytes(ETHER / IP(src=A, dst=B, proto=51) / (bytes.fromhex("110400000000000700000009") + bytes(12) + UDP4_BYTES)),
         ["eth", "ip", "ah", "udp", "data"],
         "ah.sequence",
         9,
     ),
-    "esp": (bytes(Ether() / IP(src=A, dst=B, proto=50) / ESP(spi=7, seq=9, data=TEXT)), ["eth", "ip", "esp"], "esp.spi", 7),
+    "esp": (bytes(ETHER / IP(src=A, dst=B, proto=50) / ESP(spi=7, seq=9, data=TEXT)), ["eth", "ip", "esp"], "esp.spi", 7),
     "esp over udp": (
-        bytes(Ether() / IP(src=A, dst=B) / UDP(sport=4500, dport=4500) / ESP(spi=7, seq=9, data=TEXT)),
+        bytes(ETHER / IP(src=A, dst=B) / UDP(sport=4500, dport=4500) / ESP(spi=7, seq=9, data=TEXT)),
         ["eth", "ip", "udp", "udpencap", "esp"],
         "esp.sequence",
         9,
     ),
     "nat keep-alive": (
-        bytes(Ether() / IP(src=A, dst=B) / UDP(sport=4500, dport=4500) / b"\xff"),
+        bytes(ETHER / IP(src=A, dst=B) / UDP(sport=4500, dport=4500) / b"\xff"),
         ["eth", "ip", "udp", "udpencap"],
         "udpencap.nat_keepalive",
         b"\xff",
     ),
     "timestamp": (
-        bytes(Ether() / IP(src=A, dst=B) / ICMP(type=13, ts_ori=1, ts_rx=2, ts_tx=3)),
+        bytes(ETHER / IP(src=A, dst=B) / ICMP(type=13, ts_ori=1, ts_rx=2, ts_tx=3)),
         ["eth", "ip", "icmp"],
         "icmp.receive_timestamp",
         2,
     ),
     "redirect": (
-        bytes(Ether() / IP(src=A, dst=B) / ICMP(type=5, code=1, gw=C) / IPerror(QUOTED)),
+        bytes(ETHER / IP(src=A, dst=B) / ICMP(type=5, code=1, gw=C) / IPerror(QUOTED)),
         ["eth", "ip", "icmp", "ip", "udp", "dns"],
         "icmp.redir_gw",
         bytes((192, 0, 2, 3)),
     ),
     "address mask": (
-        bytes(Ether() / IP(src=A, dst=B) / ICMP(type=18, addr_mask="255.255.255.0")),
+        bytes(ETHER / IP(src=A, dst=B) / ICMP(type=18, addr_mask="255.255.255.0")),
         ["eth", "ip", "icmp"],
         "icmp.address_mask",
         b"\xff\xff\xff\0",
     ),
     "routers": (
-        bytes(Ether() / IP(src=A, dst=B, proto=1) / _checked(bytes.fromhex("0900000001020708c000020100000005"))),
+        bytes(ETHER / IP(src=A, dst=B, proto=1) / _checked(bytes.fromhex("0900000001020708c000020100000005"))),
         ["eth", "ip", "icmp"],
         "icmp.pref_level",
         5,
@@ -189,14 +191,14 @@ CASES: dict[str, tuple[bytes, list[str], str, object]] = {
         1280,
     ),
     "igmp": (
-        bytes(Ether() / IP(src=A, dst="224.0.0.1") / IGMP(type=0x16, gaddr="239.1.2.3")),
+        bytes(ETHER / IP(src=A, dst="224.0.0.1", proto=2) / _checked(bytes.fromhex("16000000ef010203"))),
         ["eth", "ip", "igmp"],
         "igmp.maddr",
         bytes((239, 1, 2, 3)),
     ),
     "igmp report": (
         bytes(
-            Ether()
+            ETHER
             / IP(src=A, dst="224.0.0.22", proto=2)
             / _checked(bytes.fromhex("220000000000000104000002ef010203c0000201c0000202"))
         ),
@@ -206,7 +208,7 @@ CASES: dict[str, tuple[bytes, list[str], str, object]] = {
     ),
     "pim register": (
         bytes(
-            Ether()
+            ETHER
             / IP(src=A, dst=B, proto=103)
             / (bytes.fromhex("2100def800000000") + bytes(IP(src=A, dst="239.1.2.3") / DATAGRAM))
         ),
@@ -261,7 +263,7 @@ def test_an_atomic_fragment_is_whole() -> None:
 
 
 def test_a_jumbogram_takes_its_length_from_what_there_is() -> None:
-    data = bytes(Ether() / IPv6(src=A6, dst=B6, plen=0) / IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=70000)]) / DATAGRAM)
+    data = bytes(ETHER / IPv6(src=A6, dst=B6, plen=0) / IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=70000)]) / DATAGRAM)
     assert values(data, "ipv6.opt.jumbo") == [70000]
     assert names(data)[:4] == ["eth", "ipv6", "ipv6.hopopts", "udp"]
 
@@ -270,8 +272,8 @@ def test_extensions_behind_a_quotation() -> None:
     quotation = QUOTED.ljust(128, b"\0")[:128]
     for length, code in ((32, 0), (0, 0)):  # announced (RFC 4884), and as older routers send them
         body = bytes((0, length, 0, 0)) + quotation + extended(bytes.fromhex("000801010001f101"))
-        data = bytes(Ether() / IP(src=C, dst=B) / ICMP(type=11, code=code) / b"")[:-4] + body
-        data = bytes(Ether() / IP(src=C, dst=B, proto=1) / (_checked(b"\x0b\x00\x00\x00" + body)))
+        data = bytes(ETHER / IP(src=C, dst=B) / ICMP(type=11, code=code) / b"")[:-4] + body
+        data = bytes(ETHER / IP(src=C, dst=B, proto=1) / (_checked(b"\x0b\x00\x00\x00" + body)))
         assert names(data)[:4] == ["eth", "ip", "icmp", "ip"]
         assert values(data, "icmp.mpls.label") == [31]
         assert values(data, "icmp.mpls.s") == [True]
@@ -282,7 +284,7 @@ def test_extensions_behind_a_quotation() -> None:
 def test_an_extended_echo_holds_one_object_and_data() -> None:
     """RFC 8335, 2: the structure ends with its object; what follows is the sender's data."""
     body = bytes.fromhex("f6ea0001") + extended(bytes.fromhex("0008030200000001")) + b"data of ping, 16"
-    data = bytes(Ether() / IP(src=A, dst=B, proto=1) / _checked(b"\x2a\x00\x00\x00" + body))
+    data = bytes(ETHER / IP(src=A, dst=B, proto=1) / _checked(b"\x2a\x00\x00\x00" + body))
     assert values(data, "icmp.int_ident.index") == [1]
     assert values(data, "icmp.data") == [b"data of ping, 16"]
     assert_clean(data)

@@ -9,6 +9,9 @@ from scapy.layers.l2 import Ether
 
 from inspector.core.checksum import ones_complement_sum, pseudo_header
 
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # given, or scapy asks the network for them
+ETHER = Ether(**MACS)
+
 A, B = "192.0.2.1", "192.0.2.2"
 
 
@@ -19,7 +22,7 @@ def segment(options: str, flags: str = "A", data: bytes = b"data") -> bytes:
     head = bytes(TCP(sport=4000, dport=4001, flags=flags, dataofs=5 + len(raw) // 4))[:20]
     whole = head + raw + data
     checksum = 0xFFFF - ones_complement_sum(pseudo_header(bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)), 6, len(whole)) + whole)
-    return bytes(Ether() / IP(src=A, dst=B, proto=6) / (whole[:16] + checksum.to_bytes(2, "big") + whole[18:]))
+    return bytes(ETHER / IP(src=A, dst=B, proto=6) / (whole[:16] + checksum.to_bytes(2, "big") + whole[18:]))
 
 
 # option bytes → field → value; the layouts of the RFCs named in the module
@@ -137,19 +140,19 @@ def test_a_shift_beyond_14_is_said_to_be_too_big() -> None:
 
 
 def test_a_length_of_udp_that_lies() -> None:
-    made = Ether() / IP(src=A, dst=B) / UDP(sport=4000, dport=4001, len=5) / b"data"
+    made = ETHER / IP(src=A, dst=B) / UDP(sport=4000, dport=4001, len=5) / b"data"
     assert "length" in codes(bytes(made))
-    made = Ether() / IP(src=A, dst=B) / UDP(sport=4000, dport=4001, len=50) / b"data"
+    made = ETHER / IP(src=A, dst=B) / UDP(sport=4000, dport=4001, len=50) / b"data"
     assert "length" in codes(bytes(made))
 
 
 def test_a_header_that_promises_more_than_was_on_the_wire_counts_what_was_there() -> None:
     """Bytes that were never there are not payload; bytes that the capture cut off are."""
-    made = Ether() / IP(src=A, dst=B, len=100) / TCP(sport=4000, dport=4001) / b"data"
+    made = ETHER / IP(src=A, dst=B, len=100) / TCP(sport=4000, dport=4001) / b"data"
     data = bytes(made)
     assert values(data, "tcp.len") == [4]
     assert "length" in codes(data)
-    cut = bytes(Ether() / IP(src=A, dst=B) / TCP(sport=4000, dport=4001) / bytes(100))
+    cut = bytes(ETHER / IP(src=A, dst=B) / TCP(sport=4000, dport=4001) / bytes(100))
     found = dissect(cut[:-50], wire=len(cut))
     assert [layer.value("tcp.len") for layer in found.layers if layer.protocol == "tcp"] == [100]
     assert not [issue for layer in found.layers for issue in layer.issues]

@@ -15,6 +15,9 @@ from scapy.layers.ppp import PPP, PPPoE
 from inspector.index.decode import TUNNEL_PORTS
 from inspector.protocols import PROTOCOLS
 
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # given, or scapy asks the network for them
+ETHER = Ether(**MACS)
+
 TEXT = b"payload of the test, 32 bytes on"
 INNER = bytes(IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=4000, dport=4001) / TEXT)
 INNER6 = bytes(IPv6(src="2001::1", dst="2001:db8::2") / UDP(sport=4000, dport=4001) / TEXT)
@@ -22,11 +25,11 @@ FRAME = bytes.fromhex("0200000000020200000000010800") + INNER
 
 
 def over_udp(port: int, data: bytes) -> bytes:
-    return bytes(Ether() / IP(src="198.51.100.1", dst="198.51.100.2") / UDP(sport=50000, dport=port) / data)
+    return bytes(ETHER / IP(src="198.51.100.1", dst="198.51.100.2") / UDP(sport=50000, dport=port) / data)
 
 
 def over_gre(flags: int, kind: int, data: bytes) -> bytes:
-    return bytes(Ether() / IP(src="198.51.100.1", dst="198.51.100.2", proto=47) / (struct.pack(">HH", flags, kind) + data))
+    return bytes(ETHER / IP(src="198.51.100.1", dst="198.51.100.2", proto=47) / (struct.pack(">HH", flags, kind) + data))
 
 
 def gtp(flags: int, message: int, data: bytes) -> bytes:
@@ -37,7 +40,7 @@ UDP_INNER, IP_INNER = ["ip", "udp", "data"], ["eth", "ip", "udp", "data"]
 # name → (bytes, layers behind the outer Ethernet, a field and its value)
 CASES: dict[str, tuple[bytes, list[str], str, object]] = {
     "gre": (
-        bytes(Ether() / IP(src="198.51.100.1", dst="198.51.100.2") / GRE(key_present=1, key=7) / IP(INNER)),
+        bytes(ETHER / IP(src="198.51.100.1", dst="198.51.100.2") / GRE(key_present=1, key=7) / IP(INNER)),
         ["ip", "gre", *UDP_INNER],
         "gre.key",
         7,
@@ -156,30 +159,30 @@ CASES: dict[str, tuple[bytes, list[str], str, object]] = {
     ),
     "lisp control": (over_udp(4342, bytes.fromhex("80000000") + INNER), ["ip", "udp", "lisp", *UDP_INNER], "lisp.type", 8),
     "mpls": (
-        bytes(Ether(type=0x8847) / MPLS(label=16, s=0) / MPLS(label=17, s=1) / IP(INNER)),
+        bytes(Ether(**MACS, type=0x8847) / MPLS(label=16, s=0) / MPLS(label=17, s=1) / IP(INNER)),
         ["mpls", "mpls", *UDP_INNER],
         "mpls.label",
         17,
     ),
     "pppoe": (
-        bytes(Ether(type=0x8864) / PPPoE(sessionid=1) / PPP() / IP(INNER)),
+        bytes(Ether(**MACS, type=0x8864) / PPPoE(sessionid=1) / PPP() / IP(INNER)),
         ["pppoe", "ppp", *UDP_INNER],
         "pppoe.session_id",
         1,
     ),
     "snap": (
-        bytes(Dot3() / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=0x0800) / IP(INNER)),
+        bytes(Dot3(**MACS) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=0x0800) / IP(INNER)),
         ["llc", *UDP_INNER],
         "llc.type",
         0x0800,
     ),
     "6in4": (
-        bytes(Ether() / IP(src="198.51.100.1", dst="198.51.100.2", proto=41) / INNER6),
+        bytes(ETHER / IP(src="198.51.100.1", dst="198.51.100.2", proto=41) / INNER6),
         ["ip", "ipv6", "udp", "data"],
         "ip.proto",
         41,
     ),
-    "4in6": (bytes(Ether() / IPv6(src="2001:db8::1", dst="2001:db8::2", nh=4) / INNER), ["ipv6", *UDP_INNER], "ipv6.nxt", 4),
+    "4in6": (bytes(ETHER / IPv6(src="2001:db8::1", dst="2001:db8::2", nh=4) / INNER), ["ipv6", *UDP_INNER], "ipv6.nxt", 4),
 }
 
 
