@@ -15,7 +15,6 @@ from inspector.tui.app import InspectorApp
 
 # name: (capture, packet, keys, size)
 PICTURES: dict[str, tuple[str, int, list[str], tuple[int, int]]] = {
-    "packets-80x24": ("sse", 18, [], (80, 24)),
     "packets-200x60": ("https-tls13", 22, [], (200, 60)),
     "conversations": ("websocket-chat", 20, ["2"], (120, 24)),
     "ladder": ("tcp-loss", 63, ["3"], (140, 40)),
