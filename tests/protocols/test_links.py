@@ -82,6 +82,13 @@ CASES: dict[str, tuple[int, bytes, list[str], str, object]] = {
         "wlan.fcs",
         0x04030201,
     ),
+    "cooked llc": (
+        113,
+        bytes.fromhex("00000001000602000000000100000004") + SNAP + IPV4,
+        ["sll", "llc", *INNER],
+        "sll.ltype",
+        4,
+    ),
     "chdlc": (104, b"\x0f\x00\x08\x00" + IPV4, ["chdlc", *INNER], "chdlc.protocol", 0x0800),
     "slarp": (
         104,

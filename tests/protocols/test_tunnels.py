@@ -214,3 +214,8 @@ def test_what_headers_promise_and_do_not_hold() -> None:
     assert "length" in codes(over_udp(2152, gtp(0x34, 255, bytes.fromhex("0000008500000000") + INNER)))
     assert "length" in codes(over_udp(4790, bytes.fromhex("0c000004123456000fc1010100000705") + INNER))
     assert "version" in codes(over_gre(0x1000, 0x88BE, bytes(4) + b"\x90" + bytes(30)))
+
+
+def test_erspan_of_another_frame_type_is_no_ethernet() -> None:
+    data = over_gre(0x1000, 0x22EB, bytes(4) + bytes.fromhex("20640007000000090000") + bytes.fromhex("1c00") + FRAME)
+    assert names(data) == ["eth", "ip", "gre", "erspan", "data"]

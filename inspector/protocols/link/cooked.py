@@ -9,6 +9,7 @@ from inspector.core.protocol import Protocol
 from inspector.protocols.link.ethertypes import ETHERTYPES, inner_size
 
 PACKET_TYPES = {0: "to us", 1: "broadcast", 2: "multicast", 3: "to somebody else", 4: "sent by us"}
+MIN_TYPE, LLC = 0x0600, 0x0004
 FAMILIES = {2: "IPv4", 24: "IPv6", 28: "IPv6", 30: "IPv6"}
 
 FIELDS = catalog(
@@ -19,6 +20,7 @@ FIELDS = catalog(
     octets("sll.src.other", "Source"),
     octets("sll.unused", "Unused"),
     u16("sll.etype", "Protocol", Base.HEX, ETHERTYPES),
+    u16("sll.ltype", "Protocol", Base.HEX, {0x0001: "802.3 without LLC", LLC: "LLC"}),
     u32("sll.ifindex", "Interface index"),
     octets("sll.trailer", "Trailer"),
 )
@@ -31,12 +33,20 @@ def dissect(c: Cursor) -> None:
     c.uint("sll.hatype", 2)
     length = c.uint("sll.halen", 2)
     _address(c, length)
-    protocol = c.uint("sll.etype", 2)
+    protocol = _type(c)
     c.layer.summary = PACKET_TYPES.get(kind, f"packet type {kind}")
     _inner(c, protocol)
 
 
+def _type(c: Cursor) -> int:
+    """An EtherType, or below 0x0600 one of Linux's own numbers (linux/if_ether.h)."""
+    return c.uint("sll.ltype" if c.peek_uint(2) < MIN_TYPE else "sll.etype", 2)
+
+
 def _inner(c: Cursor, protocol: int) -> None:
+    if protocol == LLC:
+        c.payload("llc", "llc", None, "Linux's protocol number 4: LLC follows")
+        return
     c.payload("ethertype", protocol, inner_size(c, protocol))
     if c.remaining:
         c.octets("sll.trailer", c.remaining)
@@ -51,7 +61,7 @@ def _address(c: Cursor, length: int) -> None:
 
 
 def dissect_v2(c: Cursor) -> None:
-    protocol = c.uint("sll.etype", 2)
+    protocol = _type(c)
     c.octets("sll.unused", 2)
     c.uint("sll.ifindex", 4)
     c.uint("sll.hatype", 2)

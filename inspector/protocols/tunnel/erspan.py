@@ -66,8 +66,10 @@ def dissect(c: Cursor) -> None:
             c.octets("erspan.pid.rsvd", 8)
     if kind == IP_TYPE:
         c.payload("ip.version", c.peek_uint(1) >> 4, None, "the frame type is IP")
-    else:
+    elif kind == ETHERNET_TYPE:
         c.payload("ethernet", "ethernet", None, "ERSPAN mirrors Ethernet frames")
+    else:
+        c.payload("erspan.ft", kind)
 
 
 PROTOCOL = Protocol("erspan", "ERSPAN", 2, FIELDS, dissect, keys={"gre.erspan": ["header"]})
