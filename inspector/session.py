@@ -35,6 +35,7 @@ from inspector.streams.tcp_layer import Tcp
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
+    from inspector.annotations.story import Step
     from inspector.protocols.encodings.schema import Schema
     from inspector.streams.exchanges import Exchange
 
@@ -614,6 +615,12 @@ class Session:
         from inspector.annotations.findings import findings
 
         return findings(self)
+
+    def story(self, progress: Callable[[float], None] | None = None) -> list[Step]:
+        """What happens in the capture, in plain sentences. progress: told the share that is done, 0 to 1."""
+        from inspector.annotations.story import story
+
+        return story(self, progress)
 
     def detailed(self, exchange: Exchange) -> Exchange:
         """The same exchange with its units (`units`), which the fast reading of plain connections leaves out."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from inspector.cli import captures, exchanges, fields, findings, flows, follow, info, open_, show
+from inspector.cli import captures, exchanges, explain, fields, findings, flows, follow, info, open_, show
 from inspector.core.errors import InspectError
 
 
@@ -51,6 +51,7 @@ def app(arguments: Sequence[str]) -> int:
     cli.command("fields")(fields.command)
     cli.command("flows")(flows.command)
     cli.command("exchanges")(exchanges.command)
+    cli.command("explain")(explain.command)
     cli.command("findings")(findings.command)
     cli.command("follow")(follow.command)
     click = typer.main.get_command(cli)
