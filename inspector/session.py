@@ -7,14 +7,13 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from inspector.core.errors import InspectError
-from inspector.core.field import Field, Kind, cell, ipv6_text
+from inspector.core.field import Field, address_text
 from inspector.core.layer import Issue, Layer, Payload, Severity
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame, Span
@@ -23,15 +22,18 @@ from inspector.core.text import printable
 from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
 from inspector.dissection.registry import Registry
+from inspector.export.rows import Row, packet_row
 from inspector.index import Index, Transport
 from inspector.secrets.keylog import KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source, open_source
+from inspector.sources.bundled import resolve
 from inspector.streams.analysis import Edges
 from inspector.streams.bulk import MANY, Segments
 from inspector.streams.conversation import Conversation
 from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.tcp_layer import Tcp
+from inspector.streams.transports import transports
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
@@ -46,71 +48,6 @@ OPENING = 64  # packets of a flow within which its protocol shows
 CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
 TLS_KEY_LOG = 0x544C534B  # the type of a secrets block that holds a TLS key log (draft-ietf-opsawg-pcapng)
 TCP, UDP = 6, 17
-
-
-class Row(NamedTuple):
-    """A line of the packet list. stream: the flow in the index, -1 for none; severity: of the worst issue, 0 for none."""
-
-    number: int
-    time_ns: int
-    source: str
-    destination: str
-    protocol: str
-    length: int
-    info: str
-    stream: int
-    severity: int
-
-
-class Bundled(NamedTuple):
-    """A capture that comes with the program."""
-
-    name: str
-    path: Path
-    title: str
-    teaches: str
-    entry: Mapping[str, Any]
-
-
-def captures_folder() -> Path:
-    """Where the bundled captures are: beside the package in a checkout, inside it in an installation."""
-    here = Path(__file__).resolve().parent
-    inside = here / "captures"
-    return inside if inside.is_dir() else here.parent / "captures"
-
-
-def bundled() -> list[Bundled]:
-    """The captures that come with the program, in the order of their catalog."""
-    import tomllib
-
-    folder = captures_folder()
-    try:
-        catalog = tomllib.loads((folder / "catalog.toml").read_text(encoding="utf-8"))
-    except OSError:
-        return []
-    return [
-        Bundled(name, folder / f"{name}.pcapng", entry.get("title", name), entry.get("teaches", ""), entry)
-        for name, entry in catalog.items()
-        if (folder / f"{name}.pcapng").is_file()
-    ]
-
-
-def resolve(source: str) -> str:
-    """The path of a capture that is given by its path or by the name of a bundled one."""
-    if os.path.exists(source):
-        return source
-    name = source.removesuffix(".pcapng")
-    path = captures_folder() / f"{name}.pcapng"
-    if name == os.path.basename(name) and path.is_file():
-        return str(path)
-    if os.sep not in source and "." not in source:
-        from difflib import get_close_matches
-
-        names = [capture.name for capture in bundled()]
-        near = get_close_matches(source, names, 1)
-        hint = f"; did you mean {near[0]}?" if near else "; `osi-inspect captures` lists the bundled ones"
-        raise InspectError(f"{source}: no such file, and no bundled capture has that name{hint}")
-    raise InspectError(f"{source}: no such file")
 
 
 def open_session(
@@ -534,12 +471,12 @@ class Session:
         """The slow path of the index: the transports of a packet whose shape the columns cannot read."""
         number = packet.number
         result = self.engine.dissect(packet, lambda: self.packet(number).data)
-        return [found for _, found in _transports(result)]
+        return [found for _, found in transports(result)]
 
     def _enrich(self, result: Dissection) -> None:
         """What the flow knows: stream numbers, relative sequence numbers and scaled windows."""
         flows = self.index.flows
-        for layer, transport in _transports(result):
+        for layer, transport in transports(result):
             found = flows.find(transport, result.packet.number)
             if found is None:
                 continue
@@ -650,133 +587,9 @@ class Session:
 
     def row(self, number: int, deep: bool = True) -> Row:
         """One line of the packet list. deep: with what its conversation says."""
-        result = self.dissect(number) if deep else self.layers(number)
-        packet = result.packet
-        source = destination = ""
-        for layer in result.layers:
-            ends = _ENDS.get(layer.protocol)
-            if ends and not layer.quoted:
-                values = [layer.find(name) for name in ends]
-                if values[0] is not None and values[1] is not None:
-                    source, destination = (self._end(f, number) for f in values if f is not None)
-        own = [layer for layer in result.layers if not layer.quoted]
-        top = max(own, key=lambda layer: (layer.osi == 7, layer.osi == 5, own.index(layer)), default=None)
-        infos = [layer.summary for layer in result.layers if top is not None and layer.protocol == top.protocol]
-        info = " · ".join(dict.fromkeys(infos[:4])) if top is not None else "not dissected"
-        severity = max((int(issue.severity) for layer in result.layers for issue in layer.issues), default=0)
-        stream = self.index.flow_of(number)
-        protocol = top.title if top is not None else f"link type {packet.link_type}"
-        if deep and top is not None and top.protocol == "tcp":
-            waiting = self.part_of(number)
-            if waiting:
-                info += f"  (part of what completes in packet {waiting[0].packet})"
-        return Row(
-            number,
-            packet.time_ns,
-            source,
-            destination,
-            protocol,
-            packet.wire_length,
-            printable(info),
-            stream,
-            severity,
-        )
-
-    def _end(self, field: Field, packet: int) -> str:
-        if field.spec.kind in (Kind.IPV4, Kind.IPV6):
-            return self.name(bytes(field.value), packet)
-        return printable(cell(field.spec, field.value))
-
-
-_ENDS = {
-    "eth": ("eth.src", "eth.dst"),
-    "ip": ("ip.src", "ip.dst"),
-    "ipv6": ("ipv6.src", "ipv6.dst"),
-    "arp": ("arp.src.proto_ipv4", "arp.dst.proto_ipv4"),
-}
-
-
-def _transports(result: Dissection) -> list[tuple[Layer, Transport]]:
-    """Every TCP and UDP header of a packet with its endpoints, outermost first."""
-    found: list[tuple[Layer, Transport]] = []
-    source = destination = b""
-    for layer in result.layers:
-        if layer.protocol in ("ip", "ipv6"):
-            source = layer.value(f"{layer.protocol}.src", b"")
-            destination = layer.value(f"{layer.protocol}.dst", b"")
-        elif layer.protocol in ("tcp", "udp") and source:
-            name = layer.protocol
-            ports = (layer.value(f"{name}.srcport"), layer.value(f"{name}.dstport"))
-            if None in ports:
-                continue
-            span = layer.payloads[0].span if layer.payloads else None
-            offset = span.start if span is not None and isinstance(span.buffer, Frame) else -1
-            if span is None and isinstance(layer.span.buffer, Frame):
-                offset = layer.span.stop
-            tcp = name == "tcp"
-            length = layer.value("tcp.len", 0) if tcp else max(layer.value("udp.length", 8) - 8, 0)
-            found.append(
-                (
-                    layer,
-                    Transport(
-                        protocol=TCP if tcp else UDP,
-                        src=source,
-                        dst=destination,
-                        sport=ports[0],
-                        dport=ports[1],
-                        seq=layer.value("tcp.seq_raw", 0),
-                        ack=layer.value("tcp.ack_raw", 0),
-                        flags=layer.value("tcp.flags", 0),
-                        window=layer.value("tcp.window_size_value", 0),
-                        payload_offset=offset,
-                        payload_length=length,
-                        quoted=layer.quoted,
-                        scale=_scale(layer) if tcp else None,
-                    ),
-                )
-            )
-    return found
-
-
-def _scale(layer: Layer) -> int | None:
-    """The window scale option, at most 14 (RFC 7323, 2.3)."""
-    found = layer.find("tcp.options.wscale.shift") if layer.value("tcp.flags", 0) & 0x02 else None
-    return None if found is None else min(int(found.value), 14)
+        return packet_row(self, number, deep)
 
 
 def _place(exchange: Exchange) -> tuple[int, int]:
     """Where an exchange begins in its connection's two directions."""
     return exchange.request.start if exchange.request else -1, exchange.response.start if exchange.response else -1
-
-
-def address_text(address: bytes) -> str:
-    """An address as people write it."""
-    return ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
-
-
-def flow_rows(session: Session) -> list[dict[str, Any]]:
-    """The conversations, from the columns: endpoints, packets and bytes each way, seconds; and whether secrets open them."""
-    flows = session.index.flows
-    packets, octets = flows.packets, flows.octets
-    found = []
-    for flow in range(len(flows)):
-        sent, received = (int(value) for value in packets[flow])
-        bytes_sent, bytes_received = (int(value) for value in octets[flow])
-        source, destination = flows.addresses(flow)
-        found.append(
-            {
-                "flow": flow,
-                "protocol": {TCP: "TCP", UDP: "UDP"}.get(int(flows.protocol(flow)), str(int(flows.protocol(flow)))),
-                "stream": int(flows.stream[flow]),
-                "client": f"{address_text(source)}:{int(flows.sport(flow))}",
-                "server": f"{address_text(destination)}:{int(flows.dport(flow))}",
-                "packets_sent": sent,
-                "packets_received": received,
-                "bytes_sent": bytes_sent,
-                "bytes_received": bytes_received,
-                "first_packet": int(flows.first[flow]),
-                "duration": (int(flows.last_ns[flow]) - int(flows.first_ns[flow])) / 1e9,
-                "decrypted": session.decrypts(flow),
-            }
-        )
-    return found

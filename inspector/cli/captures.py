@@ -9,7 +9,7 @@ from inspector.cli.common import AsJson
 
 def command(as_json: AsJson = False) -> None:
     """List the bundled captures and what each teaches."""
-    from inspector.session import bundled
+    from inspector.sources.bundled import bundled
 
     found = bundled()
     if as_json:

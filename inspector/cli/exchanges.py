@@ -60,8 +60,8 @@ def _packets(exchange: Exchange) -> set[int]:
 
 def as_object(session: Session, exchange: Exchange) -> dict[str, Any]:
     """An exchange for programs: times are seconds (since 1970 as texts, so that no digit is lost), packets are numbers."""
+    from inspector.core.field import address_text
     from inspector.export.messages import item_text
-    from inspector.session import address_text
 
     flows = session.index.flows
     client, server = flows.addresses(exchange.flow)

@@ -9,7 +9,7 @@ from inspector.cli.common import AsJson, File, Keylog, Passing, opened, passing
 
 def command(file: File, filter_: Passing = None, as_json: AsJson = False, keylog: Keylog = None) -> None:
     """List the TCP and UDP conversations."""
-    from inspector.session import flow_rows
+    from inspector.export.rows import flow_rows
 
     with opened(file, keylog) as session:
         rows: list[dict[str, Any]] = flow_rows(session)

@@ -274,6 +274,11 @@ def ipv6_text(address: bytes) -> str:
     return str(IPv6Address(address)).lower()
 
 
+def address_text(address: bytes) -> str:
+    """An address as people write it."""
+    return ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
+
+
 def time_text(time_ns: int) -> str:
     """`2026-11-24 01:02:03.000000004 UTC`; a time that no calendar holds is given in seconds."""
     from datetime import UTC, datetime

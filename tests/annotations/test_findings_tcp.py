@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from inspector.core.layer import Severity
-from inspector.session import bundled, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
 from tests.annotations.wire import ACK, FIN, RST, SYN, Wire
 
 

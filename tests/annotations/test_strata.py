@@ -7,7 +7,8 @@ import pytest
 from inspector.annotations.messages import messages
 from inspector.annotations.strata import FRAMES, SEGMENTS, strata
 from inspector.core.span import project
-from inspector.session import Session, bundled, open_session
+from inspector.session import Session, open_session
+from inspector.sources.bundled import bundled
 
 TCP = 6
 

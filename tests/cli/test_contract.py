@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.session import captures_folder
+from inspector.sources.bundled import captures_folder
 
 SSE = str(captures_folder() / "sse.pcapng")
 COMMANDS = ("open", "captures", "info", "show", "fields", "flows", "exchanges", "follow")

@@ -9,7 +9,8 @@ import pytest
 
 from inspector.core.errors import InspectError
 from inspector.export.follow import Stream, follow, parse
-from inspector.session import bundled, captures_folder, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled, captures_folder
 
 
 def test_names_of_streams() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from inspector.export import redaction
 from inspector.export.har import archive
-from inspector.session import bundled, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
 
 # The format's objects and the names that each must have (the HAR 1.2 specification).
 NEEDED = {

@@ -165,7 +165,7 @@ def test_no_bytes_raise() -> None:
 
 
 def test_the_bundled_calls_with_their_schema() -> None:
-    from inspector.session import captures_folder
+    from inspector.sources.bundled import captures_folder
 
     with_schema = open_session("grpc-streams", proto=[str(captures_folder() / "grpc-streams.proto")])
     kinds, fails = {}, []

@@ -13,7 +13,8 @@ from inspector.dissection.engine import make_registry
 from inspector.query import filters
 from inspector.query.completion import completions
 from inspector.query.filters import FilterError
-from inspector.session import Session, captures_folder, open_session
+from inspector.session import Session, open_session
+from inspector.sources.bundled import captures_folder
 
 REGISTRY = make_registry()
 

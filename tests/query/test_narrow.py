@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from inspector.query.fields import _upper, cells
-from inspector.session import bundled, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
 
 WANTED = frozenset(
     {"http", "http.request.uri", "http.response.code", "http.time", "tls.record.length", "tls.record.content_type", "dns.id"}

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from inspector.query.fields import Style, lines
-from inspector.session import bundled, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
 from inspector.streams.analysis import ACK, FIN, PSH, SYN, Analysis, Finding, Mark, Segment
 from inspector.streams.segments import sack_blocks
 

@@ -14,7 +14,8 @@ import pytest
 from inspector.core.span import Frame, Span
 from inspector.core.stream import Pdu
 from inspector.dissection.engine import make_registry
-from inspector.session import TCP, bundled, open_session
+from inspector.session import TCP, open_session
+from inspector.sources.bundled import bundled
 from inspector.streams.bulk import Segments
 from inspector.streams.conversation import Conversation
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from inspector.protocols.http.plain import Reader
-from inspector.session import Session, bundled, open_session
+from inspector.session import Session, open_session
+from inspector.sources.bundled import bundled
 from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.plain import Plain
 

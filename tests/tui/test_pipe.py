@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.session import resolve
+from inspector.sources.bundled import resolve
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 ROOT = Path(__file__).resolve().parents[2]

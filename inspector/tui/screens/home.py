@@ -14,7 +14,7 @@ from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from inspector.core.text import printable
-from inspector.session import bundled
+from inspector.sources.bundled import bundled
 from inspector.tui.recent import recent_files
 
 

@@ -12,7 +12,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
-from inspector.session import Session, address_text
+from inspector.core.field import address_text
+from inspector.session import Session
 from inspector.tui.cells import fit, octets, right, seconds
 from inspector.tui.messages import ShowFlow
 from inspector.tui.views.view import View

@@ -1,0 +1,102 @@
+"""The lines of lists: a packet, a conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from inspector.core.field import Field, Kind, address_text, cell
+from inspector.core.text import printable
+
+if TYPE_CHECKING:
+    from inspector.session import Session
+
+TCP, UDP = 6, 17
+_ENDS = {
+    "eth": ("eth.src", "eth.dst"),
+    "ip": ("ip.src", "ip.dst"),
+    "ipv6": ("ipv6.src", "ipv6.dst"),
+    "arp": ("arp.src.proto_ipv4", "arp.dst.proto_ipv4"),
+}
+
+
+class Row(NamedTuple):
+    """A line of the packet list. stream: the flow in the index, -1 for none; severity: of the worst issue, 0 for none."""
+
+    number: int
+    time_ns: int
+    source: str
+    destination: str
+    protocol: str
+    length: int
+    info: str
+    stream: int
+    severity: int
+
+
+def packet_row(session: Session, number: int, deep: bool = True) -> Row:
+    """One line of the packet list. deep: with what its conversation says."""
+    result = session.dissect(number) if deep else session.layers(number)
+    packet = result.packet
+    source = destination = ""
+    for layer in result.layers:
+        ends = _ENDS.get(layer.protocol)
+        if ends and not layer.quoted:
+            values = [layer.find(name) for name in ends]
+            if values[0] is not None and values[1] is not None:
+                source, destination = (_end(session, f, number) for f in values if f is not None)
+    own = [layer for layer in result.layers if not layer.quoted]
+    top = max(own, key=lambda layer: (layer.osi == 7, layer.osi == 5, own.index(layer)), default=None)
+    infos = [layer.summary for layer in result.layers if top is not None and layer.protocol == top.protocol]
+    info = " · ".join(dict.fromkeys(infos[:4])) if top is not None else "not dissected"
+    severity = max((int(issue.severity) for layer in result.layers for issue in layer.issues), default=0)
+    stream = session.index.flow_of(number)
+    protocol = top.title if top is not None else f"link type {packet.link_type}"
+    if deep and top is not None and top.protocol == "tcp":
+        waiting = session.part_of(number)
+        if waiting:
+            info += f"  (part of what completes in packet {waiting[0].packet})"
+    return Row(
+        number,
+        packet.time_ns,
+        source,
+        destination,
+        protocol,
+        packet.wire_length,
+        printable(info),
+        stream,
+        severity,
+    )
+
+
+def _end(session: Session, field: Field, packet: int) -> str:
+    if field.spec.kind in (Kind.IPV4, Kind.IPV6):
+        return session.name(bytes(field.value), packet)
+    return printable(cell(field.spec, field.value))
+
+
+def flow_rows(session: Session) -> list[dict[str, Any]]:
+    """The conversations, from the columns: endpoints, packets and bytes each way, seconds; and whether secrets open them."""
+    flows = session.index.flows
+    packets, octets = flows.packets, flows.octets
+    found = []
+    for flow in range(len(flows)):
+        sent, received = (int(value) for value in packets[flow])
+        bytes_sent, bytes_received = (int(value) for value in octets[flow])
+        source, destination = flows.addresses(flow)
+        found.append(
+            {
+                "flow": flow,
+                "protocol": {TCP: "TCP", UDP: "UDP"}.get(int(flows.protocol(flow)), str(int(flows.protocol(flow)))),
+                "stream": int(flows.stream[flow]),
+                "client": f"{address_text(source)}:{int(flows.sport(flow))}",
+                "server": f"{address_text(destination)}:{int(flows.dport(flow))}",
+                "packets_sent": sent,
+                "packets_received": received,
+                "bytes_sent": bytes_sent,
+                "bytes_received": bytes_received,
+                "first_packet": int(flows.first[flow]),
+                "duration": (int(flows.last_ns[flow]) - int(flows.first_ns[flow])) / 1e9,
+                "decrypted": session.decrypts(flow),
+            }
+        )
+    return found
