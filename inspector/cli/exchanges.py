@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -122,14 +123,12 @@ def as_text(session: Session, exchanges: Iterable[Exchange]) -> Iterator[str]:
     for exchange in exchanges:
         phases = exchange.phases
         size = exchange.response.size if exchange.response is not None else 0
-        url = printable(exchange.url or "(the request is not in this capture)")
-        status = printable(f"{exchange.status} {exchange.reason}".rstrip()) if exchange.status else "no response"
+        request = printable(f"{exchange.method:7} {exchange.url or '(the request is not in this capture)'}")
         whole = "" if exchange.complete or not exchange.status else "  not whole"
         substream = f".{exchange.substream}" if exchange.substream >= 0 else ""
         yield (
             f"{exchange.number:>6}  {(exchange.begun - base) / 1e9:11.6f}  tcp {exchange.stream}{substream:6} "
-            f"{printable(exchange.method):7} {url}  → {status}"
-            f"{f'  {printable(exchange.media)}' if exchange.media else ''}  {size:,} bytes"
+            f"{request}  → {_answer(exchange.status, exchange.reason, exchange.media)}  {size:,} bytes"
             f"  in {human_time(exchange.ended - exchange.begun)}{whole}"
         )
         if phases.connect >= 0 or phases.tls >= 0 or phases.dns >= 0 or exchange.items:
@@ -137,6 +136,13 @@ def as_text(session: Session, exchanges: Iterable[Exchange]) -> Iterator[str]:
             yield f"{'':8}{' · '.join(shown)}"
         for item in exchange.items:
             yield _item(session, exchange, item)
+
+
+@lru_cache
+def _answer(status: int, reason: str, media: str) -> str:
+    """The answer in words; there are few different ones in a capture."""
+    words = printable(f"{status} {reason}".rstrip()) if status else "no response"
+    return f"{words}  {printable(media)}" if media else words
 
 
 def _item(session: Session, exchange: Exchange, item: Item) -> str:

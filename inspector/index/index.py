@@ -51,6 +51,11 @@ class Index:
 
     def flow_packets(self, flow: int) -> npt.NDArray[np.int64]:
         """The numbers of a flow's packets, in order."""
+        order, starts = self.by_flow()
+        return order[starts[flow] : starts[flow + 1]].astype(np.int64) + 1
+
+    def by_flow(self) -> tuple[Column, Column]:
+        """All rows, flow by flow, and where each flow's begin there: those of flow n are `order[starts[n] : starts[n + 1]]`."""
         with self._lock:
             count = self.count
             if self._order is None or self._order[0] != count:
@@ -58,8 +63,7 @@ class Index:
                 order = np.argsort(flows, kind="stable")
                 starts = np.searchsorted(flows[order], np.arange(len(self.flows) + 1, dtype=flows.dtype))
                 self._order = (count, order, starts)
-            _, order, starts = self._order
-        return order[starts[flow] : starts[flow + 1]].astype(np.int64) + 1
+            return self._order[1:]
 
     def packet(self, number: int) -> Packet:
         """A packet by its number, from 1. Raises IndexError where there is none."""

@@ -19,6 +19,7 @@ from inspector.streams.exchanges import Exchange, Part
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 WINDOW = 1 << 22  # bytes of the file read at a time
 WINDOWS = 4  # of them kept
+NEEDED = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset", "offset", "shape")
 MAX_BYTES = 32 << 20  # of payload held at once: the tree of streams, which holds little, reads larger connections
 _HALF = 1 << 31
 Ints = npt.NDArray[np.int64]
@@ -63,13 +64,16 @@ class Plain:
         self._index = index
         self._windows = Windows(index)
         self._reader = Reader()
+        self._order, starts = index.by_flow()
+        self._starts: list[int] = starts.tolist()
+        self._columns = {name: index.column(name)[self._order] for name in NEEDED}
 
     def exchanges(self, flow: int) -> list[Exchange] | None:
         """The exchanges of a TCP flow, in order; None where it is out of the ordinary."""
-        index = self._index
-        rows = index.flow_packets(flow) - 1
-        column = {name: index.column(name)[rows] for name in ("direction", "seq", "ack", "flags", "payload_length", "captured",
-                                                              "payload_offset", "offset", "shape")}  # fmt: skip
+        if flow + 1 >= len(self._starts):  # it has come since
+            return None
+        own = slice(self._starts[flow], self._starts[flow + 1])
+        rows, column = self._order[own], {name: values[own] for name, values in self._columns.items()}
         flags, direction = column["flags"], column["direction"]
         if len(rows) < 2 or not column["shape"].all() or flags[0] & (SYN | ACK) != SYN or direction[0] != 0:
             return None
@@ -79,16 +83,17 @@ class Plain:
         ends: list[int] = []
         sides: list[tuple[bytes, Ints, Ints]] = []
         for side in (0, 1):
-            own = np.flatnonzero((direction == side) & (column["payload_length"] > 0))
+            data_rows = np.flatnonzero((direction == side) & (column["payload_length"] > 0))
             base = bases[side]
-            if base is None or not self._in_order(column, own, base):
+            if base is None or not self._in_order(column, data_rows, base):
                 return None
-            starts = column["offset"][own] + column["payload_offset"][own]
-            if side == 0 and len(own) and self._windows.read(int(starts[0]), 1) not in (b"G", b"H", b"P", b"D", b"O"):
+            starts = column["offset"][data_rows] + column["payload_offset"][data_rows]
+            if side == 0 and len(data_rows) and self._windows.read(int(starts[0]), 1) not in (b"G", b"H", b"P", b"D", b"O"):
                 return None
-            data = self._windows.join(starts, column["payload_length"][own].astype(np.int64))
+            lengths = column["payload_length"][data_rows].astype(np.int64)
+            data = self._windows.join(starts, lengths)
             ends.append(len(data))
-            sides.append((data, np.cumsum(column["payload_length"][own], dtype=np.int64), rows[own] + 1))
+            sides.append((data, np.cumsum(lengths), rows[data_rows] + 1))
         if not self._all_seen(column, bases, ends):
             return None
         requests = self._reader.requests(sides[0][0])
