@@ -7,7 +7,6 @@ Ordinary is a connection that was seen from its SYN, whose segments came in orde
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -160,7 +159,8 @@ def _parts(messages: Sequence[Request | Response], ends: Ints, packets: Ints) ->
     """Messages with the packets that carried them. ends: where each packet's bytes end in the direction."""
     if not messages:
         return []
-    starts, heads, stops = zip(*(message[:3] for message in messages), strict=True)
+    starts, stops = [message.start for message in messages], [message.stop for message in messages]
     first = packets[np.searchsorted(ends, np.array(starts), "right")].tolist()
     last = packets[np.searchsorted(ends, np.array(stops) - 1, "right")].tolist()
-    return list(map(Part._make, zip(starts, heads, stops, first, last, last, repeat(True))))
+    heads = [message.head for message in messages]
+    return list(map(Part, starts, heads, stops, first, last, last))

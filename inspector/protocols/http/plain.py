@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from inspector.core.limits import MAX_HEAD
 
-REMEMBERED = 4096  # header blocks: servers and clients repeat theirs
-_REQUEST = re.compile(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) ([^\x00-\x20\x7f-\xff]+) (HTTP/1\.[01])(?=\r\n)")
-_RESPONSE = re.compile(r"(HTTP/1\.[01]) ([2-5]\d\d)(?: ([^\x00-\x1f\x7f-\xff]*))?(?=\r\n)")
+REMEMBERED = 4096  # heads, and header blocks: servers and clients repeat theirs
+_REQUEST = re.compile(r"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) ([^\x00-\x20\x7f-\xff]+) (HTTP/1\.[01])(?=\r\n|\Z)")
+_RESPONSE = re.compile(r"(HTTP/1\.[01]) ([2-5]\d\d)(?: ([^\x00-\x1f\x7f-\xff]*))?(?=\r\n|\Z)")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f]*)")
 _ODD = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
 NO_BODY = ("204", "304")
@@ -51,27 +51,31 @@ class Response(NamedTuple):
 
 
 class Reader:
-    """Reads connections, and remembers header blocks from one to the next."""
+    """Reads connections, and remembers heads from one to the next."""
 
     def __init__(self) -> None:
+        self._asked: dict[str, tuple[str, str, str, Headers] | None] = {}
+        self._answered: dict[str, tuple[str, str, str, Headers] | None] = {}
         self._known: dict[str, Headers | None] = {}
 
     def requests(self, data: bytes) -> list[Request] | None:
         """Every request of a direction; None where one is out of the ordinary."""
         text = data.decode("latin-1")  # a character a byte
-        found, at, size = [], 0, len(data)
+        found: list[Request] = []
+        at, size, known = 0, len(data), self._asked
         while at < size:
-            line = _REQUEST.match(text, at)
             end = text.find("\r\n\r\n", at)
-            if line is None or not 0 <= end - at < MAX_HEAD - 4:
+            if not 0 <= end - at < MAX_HEAD - 4:
                 return None
-            headers = self._headers(text[line.end() : end])
-            if headers is None:
+            block = text[at:end]
+            head = known[block] if block in known else self._head(known, _REQUEST, block)
+            if head is None:
                 return None
+            method, target, version, headers = head
             stop = end + 4 + max(headers.length, 0)
             if stop > size:
                 return None
-            found.append(Request._make((at, end + 4, stop, *line.groups(), headers.host)))
+            found.append(Request(at, end + 4, stop, method, target, version, headers.host))
             at = stop
         return found
 
@@ -79,17 +83,19 @@ class Reader:
         """Every response, the answers to the requests in their order; None where one is out of the ordinary."""
         text = data.decode("latin-1")
         found: list[Response] = []
-        at, size = 0, len(data)
+        at, size, known = 0, len(data), self._answered
         while at < size:
             if len(found) == len(requests):
                 return None
-            line = _RESPONSE.match(text, at)
             end = text.find("\r\n\r\n", at)
-            if line is None or not 0 <= end - at < MAX_HEAD - 4:
+            if not 0 <= end - at < MAX_HEAD - 4:
                 return None
-            headers = self._headers(text[line.end() : end])
-            version, status, reason = line.groups()
-            if headers is None or headers.media == "text/event-stream":
+            block = text[at:end]
+            head = known[block] if block in known else self._head(known, _RESPONSE, block)
+            if head is None:
+                return None
+            version, status, reason, headers = head
+            if headers.media == "text/event-stream":
                 return None
             stop = end + 4
             if requests[len(found)].method != "HEAD" and status not in NO_BODY:
@@ -98,8 +104,23 @@ class Reader:
                 stop += headers.length
             if stop > size:
                 return None
-            found.append(Response._make((at, end + 4, stop, version, int(status), reason or "", headers.media)))
+            found.append(Response(at, end + 4, stop, version, int(status), reason, headers.media))
             at = stop
+        return found
+
+    def _head(
+        self, known: dict[str, tuple[str, str, str, Headers] | None], pattern: re.Pattern[str], block: str
+    ) -> tuple[str, str, str, Headers] | None:
+        """The words of the start line, and the headers; None where something is out of the ordinary."""
+        line = pattern.match(block)
+        headers = self._headers(block[line.end() :]) if line is not None else None
+        found = None
+        if line is not None and headers is not None:
+            first, second, third = line.groups("")
+            found = first, second, third, headers
+        if len(known) >= REMEMBERED:
+            known.clear()
+        known[block] = found
         return found
 
     def _headers(self, block: str) -> Headers | None:
