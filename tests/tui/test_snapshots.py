@@ -19,6 +19,7 @@ PICTURES: dict[str, tuple[str, int, list[str], tuple[int, int]]] = {
     "conversations": ("websocket-chat", 20, ["2"], (120, 24)),
     "ladder": ("tcp-loss", 63, ["3"], (140, 40)),
     "stream": ("sse-tls", 24, ["4"], (120, 34)),
+    "story": ("sse-tls", 24, ["6"], (120, 34)),
     "follow-light": ("http-post-json", 12, ["f", "T"], (100, 30)),
 }
 

@@ -9,6 +9,7 @@ from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.views.conversations import ConversationTable
 from inspector.tui.views.follow import FollowText
 from inspector.tui.views.ladder import Ladder
+from inspector.tui.views.story import StoryList
 from inspector.tui.widgets.packet_list import PacketList
 from inspector.tui.widgets.strata_map import StrataMap
 
@@ -154,3 +155,37 @@ def test_follow_of_datagrams_is_hexadecimal() -> None:
         await settle(pilot)
 
     drive(steps, "dns-udp", start=3)
+
+
+def test_story_tells_opens_and_leads_to_packets() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "6")
+        story = screen.query_one(StoryList)
+        assert story.has_focus and story.step is not None
+        text = screen_text(screen)
+        assert "asks everybody on the link" in text and "What happens" in text
+        story.near(20)
+        assert "Events 2–4 arrive together" in story.step.text
+        await press(pilot, "enter")
+        assert screen.view.key == "packets" and screen.query_one(PacketList).cursor == 20
+
+    drive(steps, "sse", start=1)
+
+
+def test_story_groups_open_and_close() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "6")
+        story = screen.query_one(StoryList)
+        group = next(at for at, line in enumerate(story._lines) if line.step.kind == "group")
+        story.put(group)
+        before = story.total
+        await press(pilot, "enter")
+        assert story.total < before and story.step is not None and story.step.kind == "group"
+        await press(pilot, "right")
+        assert story.total == before
+        await press(pilot, "j")
+        assert story.step.kind == "connect" and story.step.flow == 1
+        await press(pilot, "p")
+        assert screen.query_one(PacketList).cursor == 9
+
+    drive(steps, "https-tls12", start=1, size=(90, 30))

@@ -29,6 +29,7 @@ from inspector.tui.views.conversations import ConversationsView
 from inspector.tui.views.follow import FollowView
 from inspector.tui.views.ladder import LadderView
 from inspector.tui.views.packets import PacketsView
+from inspector.tui.views.story import StoryView
 from inspector.tui.views.stream import StreamView
 from inspector.tui.views.view import View
 from inspector.tui.widgets.ask_line import AskLine
@@ -39,7 +40,8 @@ NARROW = (110, 36)  # columns and lines below which the panes give up their fram
 TELL = 0.2  # seconds between two looks at how far loading is
 TINY = 20  # lines below which only the list is left
 VIEWS: dict[str, type[View]] = {
-    "1": PacketsView, "2": ConversationsView, "3": LadderView, "4": StreamView, "f": FollowView,
+    "1": PacketsView, "2": ConversationsView, "3": LadderView, "4": StreamView, "6": StoryView,
+    "f": FollowView,
 }  # by the key that leads there  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 KEYS = """\
 Everywhere
-  1 2 3 4 f    packets, conversations, ladder, stream, follow
+  1 2 3 4 6 f  packets, conversations, ladder, stream, story, follow
   { }          the conversation before, the next one
   /            filter: Tab completes, ↑ ↓ choose, an empty one shows all
   Ctrl-F n N   look for a text, or for bytes as 0x0d0a; next, before
@@ -40,6 +40,10 @@ Conversations
 Ladder, follow
   a            segments or messages; text or hexadecimal
   Enter        to the packet
+
+Story
+  Enter        to the packet of the sentence; open or close a group
+  p  o         to the packet of a group, too; open all, or close all
 
 Stream
   ← → ↑ ↓      unit before, next unit; level above, level below
