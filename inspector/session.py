@@ -37,6 +37,7 @@ from inspector.streams.transports import transports
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
+    from inspector.annotations.patterns import Pattern
     from inspector.annotations.story import Step
     from inspector.protocols.encodings.schema import Schema
     from inspector.streams.exchanges import Exchange
@@ -558,6 +559,12 @@ class Session:
         from inspector.annotations.story import story
 
         return story(self, progress)
+
+    def patterns(self) -> list[Pattern]:
+        """How the programs talk: communication patterns, the surest first."""
+        from inspector.annotations.patterns import patterns
+
+        return patterns(self)
 
     def detailed(self, exchange: Exchange) -> Exchange:
         """The same exchange with its units (`units`), which the fast reading of plain connections leaves out."""

@@ -1,28 +1,47 @@
 """Findings: what an expert would point out in a capture, with the packets that prove it, a cause and a cure.
 
-A rule is a function that yields findings, of one connection (`CONNECTION_RULES`) or of the whole capture (`CAPTURE_RULES`). It
-stays silent where the evidence is not there.
+A rule is a function that yields findings: of one connection's segments (`CONNECTION_RULES`), of what one conversation says
+(`TALK_RULES`), or of the whole capture (`CAPTURE_RULES`). It stays silent where the evidence is not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from inspector.annotations.findings import tcp, tls
-from inspector.annotations.findings.finding import Capture, Connection, Finding, View
+from inspector.annotations.findings import database, http, http2, network, streams, tcp, tls
+from inspector.annotations.findings.finding import Capture, Connection, Finding, Talk, View
 
 CONNECTION_RULES: tuple[Callable[[Connection], Iterator[Finding]], ...] = tcp.RULES
-CAPTURE_RULES: tuple[Callable[[View], Iterator[Finding]], ...] = tls.RULES
-CONSEQUENCES = {"reset-after-data": "tls-alert"}  # finding → what explains it in the same conversation: told once
+TALK_RULES: tuple[Callable[[Talk], Iterator[Finding]], ...] = (
+    *streams.TALK_RULES, *http2.TALK_RULES, *database.TALK_RULES,
+)  # fmt: skip
+CAPTURE_RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (*tls.RULES, *http.RULES, *streams.RULES, *network.RULES)
+# finding → what says the same with more knowledge, where the conversation shows it too
+CONSEQUENCES = {
+    "reset-after-data": frozenset({"tls-alert", "keepalive-race", "websocket-abnormal", "sse-truncated"}),
+    "websocket-abnormal": frozenset({"ping-unanswered"}),
+    "syn-unanswered": frozenset({"destination-unreachable", "port-unreachable"}),
+    "no-tls-resumption": frozenset({"no-reuse"}),
+}
 
-__all__ = ["CAPTURE_RULES", "CONNECTION_RULES", "Capture", "Connection", "Finding", "View", "findings"]
+__all__ = [
+    "CAPTURE_RULES", "CONNECTION_RULES", "TALK_RULES", "Capture", "Connection", "Finding", "Talk", "View", "findings",
+]  # fmt: skip
 
 
 def findings(capture: Capture) -> list[Finding]:
     """All findings of a capture, the worst first, and in the order of their packets."""
     view = View(capture)
     found = [finding for connection in view.connections() for rule in CONNECTION_RULES for finding in rule(connection)]
+    found += [finding for talk in view.talks() for rule in TALK_RULES for finding in rule(talk)]
     found += [finding for rule in CAPTURE_RULES for finding in rule(view)]
-    seen = {(finding.code, finding.stream) for finding in found}
-    found = [finding for finding in found if (CONSEQUENCES.get(finding.code), finding.stream) not in seen]
-    return sorted(found, key=lambda finding: (-finding.severity, finding.packets[0], finding.code))
+    seen: dict[int, set[str]] = {}
+    for finding in found:
+        seen.setdefault(finding.stream, set()).add(finding.code)
+    found = [one for one in found if not CONSEQUENCES.get(one.code, frozenset()) & seen[one.stream]]
+    worst: dict[tuple[str, int, int], Finding] = {}  # one rule may know more of an idle connection than another
+    for one in found:
+        key = (one.code, one.stream, one.packets[0])
+        if key not in worst or one.severity > worst[key].severity:
+            worst[key] = one
+    return sorted(worst.values(), key=lambda finding: (-finding.severity, finding.packets[0], finding.code))

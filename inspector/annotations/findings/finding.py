@@ -13,7 +13,7 @@ from inspector.core.layer import Layer, Severity
 from inspector.core.stream import Pdu
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
-from inspector.streams.analysis import ACK, SYN, Mark
+from inspector.streams.analysis import ACK, FIN, RST, SYN, Mark
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange
 from inspector.streams.tcp_layer import Tcp
@@ -52,6 +52,7 @@ class Capture(Protocol):
     def time_of(self, number: int) -> int: ...
     def tcp(self, flow: int) -> Tcp: ...
     def conversation(self, flow: int) -> Conversation: ...
+    def name(self, address: bytes, packet: int) -> str: ...
     def exchanges(self) -> list[Exchange]: ...
     def detailed(self, exchange: Exchange) -> Exchange: ...
     def dissect(self, number: int) -> Dissection: ...
@@ -144,15 +145,59 @@ class Connection:
         return Finding(code, severity, packets, self.stream, cause, cure, reference, times, self.vantage)
 
 
+class Talk:
+    """What one TCP conversation says, for the rules: its units, and the exchanges made of them."""
+
+    def __init__(self, capture: Capture, flow: int, exchanges: Sequence[Exchange]) -> None:
+        self.capture = capture
+        self.flow = flow
+        self.stream = int(capture.index.flows.stream[flow])
+        self.exchanges = exchanges
+        self.conversation = capture.conversation(flow)
+
+    @cached_property
+    def units(self) -> list[Pdu]:
+        """In the order in which they were complete."""
+        pdus = self.conversation.tree.pdus
+        return [pdu for packet in sorted(pdus) for pdu in pdus[packet]]
+
+    @cached_property
+    def connection(self) -> Connection:
+        return Connection(self.capture, self.flow)
+
+    @cached_property
+    def ending(self) -> tuple[int, int] | None:
+        """The row of the first FIN or RST in `connection`, and who sent it; None where the end is not in the capture."""
+        rows = np.flatnonzero(self.connection.flags & (FIN | RST))
+        return (int(rows[0]), int(self.connection.direction[rows[0]])) if len(rows) else None
+
+    def time(self, packet: int) -> int:
+        return self.capture.time_of(packet)
+
+    def side(self, from_client: bool) -> str:
+        return "the client" if from_client else "the server"
+
+    def finding(
+        self, code: str, severity: Severity, packets: Sequence[int], cause: str, cure: str, reference: str, times: int = 1
+    ) -> Finding:
+        """A finding about this conversation; packets: those that prove it."""
+        shown = tuple(packets[:MAX_EVIDENCE])
+        return Finding(code, severity, shown, self.stream, cause, cure, reference, times, self.connection.vantage)
+
+
 class View:
     """A capture for the rules; what is asked for is worked out once."""
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
+        self._plain: set[int] = set()
 
     @cached_property
     def exchanges(self) -> list[Exchange]:
-        return self.capture.exchanges()
+        found = self.capture.exchanges()
+        with_units = {exchange.flow for exchange in found if exchange.units is not None}
+        self._plain = {exchange.flow for exchange in found} - with_units
+        return found
 
     @cached_property
     def by_flow(self) -> dict[int, list[Exchange]]:
@@ -169,11 +214,33 @@ class View:
             if flows.protocol(flow) == TCP:
                 yield Connection(self.capture, flow)
 
+    def talks(self) -> Iterator[Talk]:
+        """What the TCP conversations say that are more than ordinary HTTP/1, one at a time: they are not kept."""
+        own, flows, lengths = self.by_flow, self.capture.index.flows, self.capture.index.column("payload_length")
+        for flow in range(len(flows)):
+            if flows.protocol(flow) != TCP or flow in self._plain:
+                continue
+            if lengths[self.capture.index.flow_packets(flow) - 1].any():
+                yield Talk(self.capture, flow, own.get(flow, ()))
+
+    def addresses(self, exchange: Exchange) -> tuple[bytes, bytes]:
+        """The client's and the server's."""
+        return self.capture.index.flows.addresses(exchange.flow)
+
+    def server(self, exchange: Exchange) -> tuple[bytes, bytes, int]:
+        """Who asks whom: the client's address, the server's, and its port."""
+        return (*self.addresses(exchange), int(self.capture.index.flows.dport(exchange.flow)))
+
     def layers(self, exchange: Exchange, protocol: str) -> Iterator[Layer]:
         """The layers of a protocol in an exchange's own units."""
         units = self.capture.detailed(exchange).units
         for pdu in (*units.request, *units.response) if units is not None else ():
             yield from (layer for layer in self.capture.unit(pdu).layers if layer.protocol == protocol)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 request`, `2,000 requests`; words that end in -ch or -y are not asked for."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def milliseconds(nanoseconds: int) -> str:
