@@ -126,7 +126,7 @@ def test_a_cookie_follows_one_server(tmp_path: Path) -> None:
     assert balanced(False).codes(tmp_path)["cookie-affinity"] == 1
     session = balanced(True).session(tmp_path)
     found = next(finding for finding in session.findings() if finding.code == "cookie-affinity")
-    assert "1 times it went to another" in found.cause and "user0" not in found.cause
+    assert "1 time it went to another" in found.cause and "user0" not in found.cause
     session.close()
 
 

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, View, milliseconds
+from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, View, counted, milliseconds
 from inspector.annotations.heads import head
 from inspector.core.layer import Severity
 from inspector.streams.analysis import FIN, RST
@@ -226,7 +226,7 @@ def _bound(
             continue
         cause = f"each value of the cookie {cookie} goes to one server of {len(set.union(*homes))} that serve {host}"
         if moved:
-            cause += f"; {len(moved)} times it went to another, which began a new session"
+            cause += f"; {counted(len(moved), 'time')} it went to another, which began a new session"
         cure = "keep the session where all servers find it; what is hidden in one of them is lost with it"
         packets = tuple(one.first for one in (*moved, *(own[0] for own in values)))[:MAX_EVIDENCE]
         yield Finding("cookie-affinity", Severity.NOTE, packets, -1, cause, cure, "RFC 6265, 8.4", max(len(moved), 1))

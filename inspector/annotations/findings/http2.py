@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from inspector.annotations.findings.finding import MS, Finding, Talk, milliseconds
+from inspector.annotations.findings.finding import MS, Finding, Talk, counted, milliseconds
 from inspector.core.layer import Severity
 from inspector.core.stream import Pdu
 from inspector.core.text import printable
@@ -94,7 +94,7 @@ def _goaway(talk: Talk, pdu: Pdu, from_client: bool, raw: bytes) -> Iterator[Fin
     cause = f"{talk.side(from_client)} ends the connection: GOAWAY, {name} ({code}), the last stream it looked at is {last}"
     mine = [] if from_client else [one for one in talk.exchanges if one.substream > last]
     if mine:
-        cause += f"; {len(mine)} requests above it were not looked at"
+        cause += f"; {counted(len(mine), 'request')} above it {'was' if len(mine) == 1 else 'were'} not looked at"
     severity = Severity.NOTE if code == NO_ERROR else Severity.ERROR
     safe = "requests on higher streams are safe to send again, the others only where they are idempotent"
     yield talk.finding("goaway", severity, [pdu.packet, *(one.first for one in mine)], cause, safe, "RFC 9113, 6.8")
