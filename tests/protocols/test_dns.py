@@ -133,6 +133,16 @@ def test_over_tcp_a_message_is_found_behind_a_gap() -> None:
     assert [cells(unit.layer, "dns.a") for unit in units] == [["1.2.3.4"]] * 2
 
 
+def test_over_https_a_message_is_a_body() -> None:
+    """RFC 8484, 4.1: a request with POST, its body the message as UDP would carry it."""
+    query = bytes.fromhex("00000100000100000000000003777777076578616d706c6503636f6d0000010001")
+    head = b"POST /dns-query HTTP/1.1\r\nHost: dns.example\r\n"
+    head += b"Content-Type: application/dns-message\r\nContent-Length: 33\r\n\r\n"
+    layers = talk([(C, head + query)])[0].dissection.layers
+    assert [layer.protocol for layer in layers] == ["http", "dns"]
+    assert layers[1].value("dns.qry.name") == "www.example.com"
+
+
 def test_a_guess_wants_a_whole_question() -> None:
     question = message([], flags=0x0100)
     assert guess(question) and guess(message([record(b"\xc0\x0c", 1, b"\1\2\3\4")]))

@@ -286,8 +286,9 @@ CARD = Card(
     "the transaction id; reply codes; UDP's checksum; truncation falls back to TCP",
 )
 PROTOCOL = Protocol(
-    "dns", "DNS", 7, FIELDS, dissect, keys={"udp.port": [53], "tcp.port": [53, 5353]}, guess=guess, parser=DnsOverTcp,
-    explain=explain, card=CARD, reference="RFC 1035",
+    "dns", "DNS", 7, FIELDS, dissect,
+    keys={"udp.port": [53], "tcp.port": [53, 5353], "media_type": ["application/dns-message"]},  # over HTTPS: RFC 8484
+    guess=guess, parser=DnsOverTcp, explain=explain, card=CARD, reference="RFC 1035",
 )  # fmt: skip
 MDNS = Protocol(
     "mdns", "Multicast DNS", 7, FIELDS, dissect_multicast, keys={"udp.port": [5353]}, explain=explain, reference="RFC 6762"

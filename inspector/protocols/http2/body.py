@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, u32
-from inspector.core.layer import Severity
-from inspector.core.limits import MAX_BODY_DECODED
 from inspector.core.protocol import Protocol
-from inspector.core.span import Derived, Origin, Span
 from inspector.core.stream import Gap, Reader, Steps, StreamParser
-from inspector.protocols.http import codings
+from inspector.protocols.http.content import carry
 from inspector.protocols.http.head import Head
 
 FIELDS = catalog(
@@ -53,25 +50,7 @@ def dissect(c: Cursor) -> None:
         c.layer.summary += ", not all that were sent: there is a gap in the capture"
     if head is None or info.get("missing"):
         return
-    data = c.slice(start, c.pos)
-    for coding in reversed(head.tokens("content-encoding")):
-        if coding not in codings.NAMES:
-            break
-        try:
-            data = codings.Decoder(coding).feed(data)
-        except codings.Damaged as damaged:
-            if info.get("complete", True):
-                c.issue("content-coding", f"the body is no whole {coding} stream: {damaged}", Severity.ERROR, body)
-            return
-        decoded = Derived(f"{body.buffer.id}:{coding}", f"decompressed ({coding})", data, [Origin(0, len(data), body, False)])
-        body = Span(decoded, 0, len(data))
-        c.layer.summary += f", {coding}: {len(data):,} bytes"
-    if len(data) >= MAX_BODY_DECODED:
-        c.issue("limit", f"the body is shown to {MAX_BODY_DECODED >> 20} MiB", Severity.NOTE, body)
-    media = (head.get("content-type") or "").split(";")[0].strip().lower()
-    key = "json" if media == "application/json" or media.endswith("+json") else media
-    if key:
-        c.hand_on(body, "media_type", key, f"content-type: {media}")
+    carry(c, head, [body], chunked=False)
 
 
 PROTOCOL = Protocol(
