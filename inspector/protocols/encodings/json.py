@@ -13,7 +13,7 @@ from inspector.core.layer import Severity
 from inspector.core.limits import MAX_NESTING
 from inspector.core.protocol import Protocol
 
-MAX_MEMBERS = 5000  # fields shown of one document
+MAX_MEMBERS = 5000  # values shown of one document: more than anybody reads, and each costs a hundred times its bytes
 
 FIELDS = catalog(
     string("json.object", "object"),
@@ -22,12 +22,17 @@ FIELDS = catalog(
     octets("json.rest", "not JSON"),
 )
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_STRING = re.compile(rb'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
 _SCALAR = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
 
 
 class _Broken(Exception):
-    """No JSON at this offset."""
+    """No JSON at this offset, or none that is read."""
+
+    def __init__(self, at: int, limit: str = "") -> None:
+        super().__init__(at)
+        self.at = at
+        self.limit = limit
 
 
 def looks_like(text: str) -> bool:
@@ -46,8 +51,11 @@ def dissect(c: Cursor) -> None:
             raise _Broken(at)
         c.pos = c.stop
     except _Broken as broken:
-        at = min(int(broken.args[0]), len(data))
-        c.issue("json", f"no JSON from byte {at:,} on", Severity.WARNING, c.span(c.start + at, c.stop))
+        at = min(broken.at, len(data))
+        if broken.limit:
+            c.issue("limit", broken.limit, Severity.NOTE, c.span(c.start + at, c.stop))
+        else:
+            c.issue("json", f"no JSON from byte {at:,} on", Severity.WARNING, c.span(c.start + at, c.stop))
     text = data[:100].decode("utf-8", "replace")
     c.layer.summary = text if len(data) <= 100 else text + "…"
 
@@ -63,10 +71,10 @@ class _Walker:
         self._data = data
         self._left = MAX_MEMBERS
 
-    def _field(self, name: str, value: object, start: int, out: list[Field], text: str) -> Field | None:
+    def _field(self, name: str, value: object, start: int, out: list[Field], text: str) -> Field:
+        if self._left <= 0:
+            raise _Broken(start, f"a document is shown to {MAX_MEMBERS:,} values")
         self._left -= 1
-        if self._left < 0:
-            return None
         field = Field(self._c.spec(name), value, self._c.span(self._c.start + start, self._c.start + start), text)
         out.append(field)
         return field
@@ -76,7 +84,7 @@ class _Walker:
         data = self._data
         opening = data[at : at + 1]
         if depth > MAX_NESTING:
-            raise _Broken(at)
+            raise _Broken(at, f"a document is read to {MAX_NESTING} levels inside one another")
         if opening in (b"{", b"["):
             return self._container(at, depth, out, label)
         found = (_STRING if opening == b'"' else _SCALAR).match(data, at)
@@ -84,18 +92,28 @@ class _Walker:
             raise _Broken(at)
         text = found.group().decode("utf-8", "surrogateescape")
         field = self._field("json.value", text, at, out, f"{label}: {text}" if label else text)
-        if field is not None:
-            field.span = self._c.span(self._c.start + at, self._c.start + found.end())
+        field.span = self._c.span(self._c.start + at, self._c.start + found.end())
         return found.end()
 
     def _container(self, at: int, depth: int, out: list[Field], label: str) -> int:
+        kind = "json.object" if self._data[at : at + 1] == b"{" else "json.array"
+        field = self._field(kind, "", at, out, label)
+        try:
+            stop, count = self._members(at, depth, field.children)
+        except _Broken as broken:  # what was read until then is in it all the same
+            field.span = self._c.span(self._c.start + at, self._c.start + min(broken.at, len(self._data)))
+            raise
+        field.span = self._c.span(self._c.start + at, self._c.start + stop)
+        words = f"{count} member{'s' if count != 1 else ''}"
+        field.text = f"{label}: {words}" if label else words
+        return stop
+
+    def _members(self, at: int, depth: int, children: list[Field]) -> tuple[int, int]:
+        """What stands between the brackets; returns where the closing one ends, and how many members there are."""
         data = self._data
         is_object = data[at : at + 1] == b"{"
         closing = b"}" if is_object else b"]"
-        kind = "json.object" if is_object else "json.array"
-        field = self._field(kind, "", at, out, label)
-        children = field.children if field is not None else []
-        start, count = at, 0
+        count = 0
         at = _skip(data, at + 1)
         if data[at : at + 1] == closing:
             at += 1
@@ -120,11 +138,7 @@ class _Walker:
                 if mark != b",":
                     raise _Broken(at - 1)
                 at = _skip(data, at)
-        if field is not None:
-            field.span = self._c.span(self._c.start + start, self._c.start + at)
-            words = f"{count} member{'s' if count != 1 else ''}"
-            field.text = f"{label}: {words}" if label else words
-        return at
+        return at, count
 
 
 PROTOCOL = Protocol("json", "JSON", 6, FIELDS, dissect, keys={"media_type": ["json"]}, reference="RFC 8259")

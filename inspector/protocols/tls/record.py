@@ -113,14 +113,14 @@ def _content(c: Cursor, kind: int) -> None:
 def _sealed(c: Cursor, kind: int, reason: str) -> None:
     """A protected record that is not opened."""
     size = c.remaining
-    c.octets(SEALED.get(Content(kind), "tls.app_data"), size)
+    c.octets(SEALED.get(kind, "tls.app_data"), size)
     if reason:
         body = c.last.span
         c.generated("tls.record.not_decrypted", str(reason), body)
         if isinstance(reason, Unopened):
             c.issue("not-authentic", f"not decrypted: {reason}", Severity.WARNING, body)
-    words = {Content.ALERT: "Alert, encrypted", Content.CHANGE_CIPHER_SPEC: "Change Cipher Spec"}
-    c.layer.summary = words.get(Content(kind), f"{CONTENTS[kind]}, {size:,} bytes, encrypted")
+    words: dict[int, str] = {Content.ALERT: "Alert, encrypted", Content.CHANGE_CIPHER_SPEC: "Change Cipher Spec"}
+    c.layer.summary = words.get(kind, f"{CONTENTS.get(kind, f'content {kind}')}, {size:,} bytes, encrypted")
 
 
 def _opened(c: Cursor, kind: int, plain: Plaintext, hidden: bool) -> None:
