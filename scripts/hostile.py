@@ -27,9 +27,6 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from io import TextIOBase
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
-os.environ["OSI_INSPECT_STRICT"] = "1"
-
 from mutating import Mutations
 
 from inspector.cli import app
@@ -241,7 +238,8 @@ def main() -> int:
     run = Run(options.keep)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_STATE_HOME"] = folder
+        os.environ["XDG_STATE_HOME"] = folder  # no recent files of the one who runs this
+        os.environ["OSI_INSPECT_STRICT"] = "1"
         done = 0
         for number in range(total):
             if time.perf_counter() - start > options.seconds:

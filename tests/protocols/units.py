@@ -20,6 +20,7 @@ from inspector.core.span import Derived, Span
 from inspector.dissection.engine import Dissection, Engine
 from inspector.session import bundled, open_session
 
+MAX_PACKETS = 80  # of a capture: what comes later is more of the same
 MAX_UNIT = 1500  # bytes: longer units say the same in more time
 ENGINE = Engine(REGISTRY, strict=True)
 
@@ -59,10 +60,11 @@ def units() -> dict[str, list[Unit]]:
     for entry in bundled():
         session = open_session(str(entry.path))
         try:
-            for number in range(1, session.count + 1):
-                take(session.layers(number), {}, entry.name)
+            for number in range(1, min(session.count, MAX_PACKETS) + 1):
+                own = session.layers(number)
+                take(own, {}, entry.name)
                 flow = session.index.flow_of(number)
-                if session.layers(number).last("tcp") is not None:
+                if own.last("tcp") is not None:
                     for pdu in session.conversation(flow).pdus(number):
                         info = {**pdu.info, "time_of": lambda _: 0, "schema": None}
                         take(session.unit(pdu), info, entry.name)
@@ -109,8 +111,10 @@ def _post(kind: bytes, body: bytes) -> bytes:
 
 
 def _talks() -> dict[str, tuple[list[tuple[int, bytes]], int]]:
-    multipart = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n'
-    upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+    part = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\nContent-Type: text/plain\r\n\r\nhello'
+    multipart = part + b"\r\n--x--\r\n"
+    upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    upgrade += b"HTTP2-Settings: AAMAAABk\r\n\r\n"
     switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     return {
         **{f"test_starttls {name}": (list(talk_[0]), talk_[1]) for name, talk_ in test_starttls.TALKS.items()},

@@ -42,7 +42,7 @@ FIELDS = catalog(
     octets("tls.record.mac", "MAC"),
     octets("tls.record.padding", "Padding"),
 )
-SEALED = {  # what a protected record's body is called by its outer type
+SEALED: dict[int, str] = {  # what a protected record's body is called by its outer type
     Content.CHANGE_CIPHER_SPEC: "tls.change_cipher_spec",
     Content.ALERT: "tls.alert_message",
     Content.HANDSHAKE: "tls.handshake.encrypted",
