@@ -38,8 +38,9 @@ MAX_MEMORY = 1 << 30  # bytes that the process may ever hold
 PATIENCE = 45.0  # seconds after which a run is broken off
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".gz", ".zst", ".lz4")
 FIELDS = (
-    "frame.number", "frame.protocols", "eth.src", "ip.src", "ip.len", "ipv6.src", "tcp.stream", "tcp.analysis.flags", "udp.length",
-    "dns.qry.name", "dns.a", "tls.handshake.type", "tls.handshake.extensions_server_name", "x509sat.uTF8String", "http.host",
+    "frame.number", "frame.protocols", "eth.src", "ip.src", "ip.len", "ipv6.src", "tcp.stream", "tcp.analysis.flags",
+    "udp.length", "dns.qry.name", "dns.a", "tls.handshake.type", "tls.handshake.extensions_server_name",
+    "x509sat.uTF8String", "http.host",
     "http.request.uri", "http.response.code", "http.file_data", "http2.header.value", "http2.data.data", "websocket.payload",
     "sse.data", "json.value", "grpc.message_data", "icmp.type", "mime_multipart.header.content-disposition",
 )  # fmt: skip

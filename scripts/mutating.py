@@ -34,7 +34,7 @@ def mutate(data: bytes, chance: random.Random, other: bytes = b"") -> bytes:
         elif kind == 3:
             changed[at : at + size] = bytes(chance.choice((0, 0x7F, 0x80, 0xFF, chance.randrange(256))) for _ in range(size))
         elif kind == 4:
-            changed[at : at + 1] = chance.choice((b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\r\n", b"\r\n\r\n"))
+            changed[at : at + 1] = chance.choice((b"\0", b"\xff", b"\xff\xff\xff\xff", bytes(4), b"\r\n", b"\r\n\r\n"))
         elif other:
             start = chance.randrange(len(other))
             changed[at : at + size] = other[start : start + chance.choice((4, 64, 1024))]

@@ -38,7 +38,8 @@ def status(response: bytes) -> Unit:
     """The CertificateStatus message that carries a response."""
     body = b"\x01" + len(response).to_bytes(3, "big") + response
     answer = record(22, server_hello(False)) + record(22, message(22, body))
-    return next(unit for unit in talk([(C, record(22, CLIENT_HELLO)), (S, answer)]) if unit.layer.value("tls.handshake.type") == 22)
+    units = talk([(C, record(22, CLIENT_HELLO)), (S, answer)])
+    return next(unit for unit in units if unit.layer.value("tls.handshake.type") == 22)
 
 
 @pytest.mark.parametrize("by_key", [True, False])

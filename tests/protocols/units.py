@@ -1,4 +1,4 @@
-"""Real units of every protocol: from the bundled captures, from the vectors of the other tests, and a few that only stand here."""
+"""Real units of every protocol: from the bundled captures, the vectors of the other tests, and a few that only stand here."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _packets() -> list[tuple[str, bytes, int]]:
     found += [(f"test_links {name}", case[1], case[0]) for name, case in test_links.CASES.items()]
     found += [(f"test_link_network {name}", bytes(case[0]), 1) for name, case in test_link_network.CASES.items()]
     found += [(name, head + bytes(IP() / UDP(sport=4000, dport=4001) / b"x"), link) for name, (link, head) in LINKS.items()]
-    found += [(name, bytes(Ether() / IP() / UDP(sport=40000, dport=port) / data), 1) for name, (port, data) in DATAGRAMS.items()]
+    found += [(name, bytes(Ether() / IP() / UDP(sport=40000, dport=port) / data), 1) for name, (port, data) in UDP_DATA.items()]
     return found
 
 
@@ -99,10 +99,10 @@ LINKS = {
     "sll2": (276, bytes.fromhex("0800 0000 00000002 0001 00 06 0200000000010000")),
 }
 QUESTION = bytes.fromhex("000100000001000000000000") + b"\x07example\x05local\0\0\x01\0\x01"
-DATAGRAMS = {  # not in the captures, nor in other tests
+UDP_DATA = {  # not in the captures, nor in other tests
     "mdns": (5353, QUESTION),
     "llmnr": (5355, QUESTION),
-    "ssdp": (1900, b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n'),
+    "ssdp": (1900, b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n'),
 }
 
 
