@@ -31,7 +31,8 @@ from mutating import Mutations
 
 from inspector.cli import app
 from inspector.core.errors import InspectError
-from inspector.session import bundled, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
 
 MAX_SECONDS = 10.0  # of one command on one capture
 MAX_MEMORY = 1 << 30  # bytes that the process may ever hold

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import test_link_network
-import test_links
 import test_starttls
-import test_tunnels
 from packets import REGISTRY, dissect
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from talk import C, S, talk
 from test_tls_handshake import ssl2_hello
@@ -18,7 +19,8 @@ from test_tls_handshake import ssl2_hello
 from inspector.core.packet import Packet
 from inspector.core.span import Derived, Span
 from inspector.dissection.engine import Dissection, Engine
-from inspector.session import bundled, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
 
 MAX_PACKETS = 80  # of a capture: what comes later is more of the same
 MAX_UNIT = 1500  # bytes: longer units say the same in more time
@@ -84,22 +86,35 @@ def few(protocol: str, most: int) -> list[Unit]:
     return all_ if len(all_) <= most else [all_[at * (len(all_) - 1) // (most - 1)] for at in range(most)]
 
 
-def _packets() -> list[tuple[str, bytes, int]]:
-    found = [(f"test_tunnels {name}", case[0], 1) for name, case in test_tunnels.CASES.items()]
-    found += [(f"test_links {name}", case[1], case[0]) for name, case in test_links.CASES.items()]
-    found += [(f"test_link_network {name}", bytes(case[0]), 1) for name, case in test_link_network.CASES.items()]
-    found += [(name, head + bytes(IP() / UDP(sport=4000, dport=4001) / b"x"), link) for name, (link, head) in LINKS.items()]
-    found += [(name, bytes(Ether() / IP() / UDP(sport=40000, dport=port) / data), 1) for name, (port, data) in UDP_DATA.items()]
-    return found
+def _packets() -> Iterator[tuple[str, bytes, int]]:
+    """(source, bytes, link type). Other tests hold their packets in `CASES`: (bytes, …) or (link type, bytes, …) by name."""
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        if "\nCASES" in path.read_text(encoding="utf-8"):
+            for name, case in importlib.import_module(path.stem).CASES.items():
+                link, data = case[:2] if isinstance(case[0], int) else (1, case[0])
+                yield f"{path.stem} {name}", bytes(data), link
+    for name, (link, head) in LINKS.items():
+        yield name, head + bytes(IP() / UDP(sport=4000, dport=4001) / b"x"), link
+    for name, (header, body) in HEADERS.items():
+        yield name, bytes(Ether(**MACS) / IPv6(src="2001:db8::1", dst="2001:db8::2", nh=header) / body), 1
+    for name, (port, data) in UDP_DATA.items():
+        yield name, bytes(Ether(**MACS) / IP() / UDP(sport=40000, dport=port) / data), 1
 
 
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # given, or scapy asks the network for them
 LINKS = {
     "null": (0, bytes.fromhex("02000000")),
     "sll": (113, bytes.fromhex("0000000100060200000000010000 0800")),
     "sll2": (276, bytes.fromhex("0800 0000 00000002 0001 00 06 0200000000010000")),
 }
 QUESTION = bytes.fromhex("000100000001000000000000") + b"\x07example\x05local\0\0\x01\0\x01"
+HEADERS = {
+    "ipv6.fraghdr": (44, bytes.fromhex("11000001 00000007") + bytes(16)),
+    "ipv6.routing": (43, bytes.fromhex("3b02 00 01 00000000 20010db8000000000000000000000003")),
+    "mipv6": (135, bytes.fromhex("3b01 05 00 0000 0007 8000 0003 01020000")),
+}
 UDP_DATA = {  # not in the captures, nor in other tests
+    "ayiya": (5072, bytes.fromhex("41521129 65000000") + bytes(range(36)) + bytes(IPv6(nh=59))),
     "mdns": (5353, QUESTION),
     "llmnr": (5355, QUESTION),
     "ssdp": (1900, b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n'),
