@@ -38,6 +38,7 @@ from inspector.streams.transports import transports
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
     from inspector.annotations.patterns import Pattern
+    from inspector.annotations.state import State
     from inspector.annotations.story import Step
     from inspector.protocols.encodings.schema import Schema
     from inspector.streams.exchanges import Exchange
@@ -565,6 +566,12 @@ class Session:
         from inspector.annotations.patterns import patterns
 
         return patterns(self)
+
+    def state(self, number: int) -> State:
+        """What each layer remembers once a packet has arrived."""
+        from inspector.annotations.state import state
+
+        return state(self, number)
 
     def detailed(self, exchange: Exchange) -> Exchange:
         """The same exchange with its units (`units`), which the fast reading of plain connections leaves out."""

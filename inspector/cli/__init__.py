@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from inspector.cli import captures, exchanges, explain, fields, findings, flows, follow, info, open_, patterns, show
+from inspector.cli import captures, exchanges, explain, fields, findings, flows, follow, info, open_, patterns, show, state
 from inspector.core.errors import InspectError
 
 
@@ -52,6 +52,7 @@ def app(arguments: Sequence[str]) -> int:
     cli.command("flows")(flows.command)
     cli.command("exchanges")(exchanges.command)
     cli.command("explain")(explain.command)
+    cli.command("state")(state.command)
     cli.command("findings")(findings.command)
     cli.command("patterns")(patterns.command)
     cli.command("follow")(follow.command)

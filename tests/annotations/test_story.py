@@ -13,7 +13,8 @@ import pytest
 
 from inspector.annotations.story import Step, ranges
 from inspector.cli.explain import WIDTH, as_text
-from inspector.session import bundled, open_session
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
 from tests.annotations.wire import ACK, FIN, RST, SYN, Wire
 
 TEXTS = Path(__file__).parent / "explain"

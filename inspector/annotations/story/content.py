@@ -63,7 +63,7 @@ def _packets(part: Part) -> list[int]:
 def _request(capture: Narrated, ends: Ends, exchange: Exchange, place: int) -> Step:
     part = exchange.request
     assert part is not None
-    head = _head(exchange, response=False)
+    head = head_of(exchange, response=False)
     text = f"the client asks: {_name(exchange)}"
     if place > 1 and exchange.substream < 0:
         text += f", request {place} on this connection, without another handshake"
@@ -77,7 +77,7 @@ def _request(capture: Narrated, ends: Ends, exchange: Exchange, place: int) -> S
     return step(capture, "request", _packets(part), sentence(text), exchange.flow)
 
 
-def _head(exchange: Exchange, response: bool) -> Head | None:
+def head_of(exchange: Exchange, response: bool) -> Head | None:
     units = exchange.units
     pdus = [] if units is None else units.response if response else units.request
     if not pdus:
@@ -122,7 +122,7 @@ def _wishes(head: Head) -> Iterator[str]:
 def _response(capture: Narrated, ends: Ends, exchange: Exchange) -> Step:
     part = exchange.response
     assert part is not None
-    head = _head(exchange, response=True)
+    head = head_of(exchange, response=True)
     reason = printable(exchange.reason or _reason(exchange), 40)
     text = f"the server answers {exchange.status} {reason}".rstrip()
     if exchange.request is not None:

@@ -12,7 +12,6 @@ UDP = 17
 REQUEST, REPLY = 1, 2  # of ARP
 NAME_ERROR = 3
 SOLICITATION, ADVERTISEMENT = 135, 136
-TARGET_ADDRESS = 2  # an option of Neighbour Discovery
 PORT_UNREACHABLE = (("icmp", 3, 3), ("icmpv6", 1, 4))  # type and code (RFC 792; RFC 4443, 3.1)
 SHOWN_ANSWERS = 4
 
@@ -83,14 +82,15 @@ def _neighbour(
         return
     source, destination = _text(network, "ipv6.src"), _text(network, "ipv6.dst")
     if icmp.value("icmpv6.type") == SOLICITATION:
-        target = _text(icmp, "icmpv6.nd.target")
+        target = _text(icmp, "icmpv6.nd.ns.target_address")
         if source == "::":
             text = f"a host asks whether anybody has {target} yet, which it is about to take (duplicate address detection)"
             yield step(capture, "neighbour", [number], sentence(text))
         else:
             asked.setdefault((source, target), []).append(number)
         return
-    target, hardware = _text(icmp, "icmpv6.nd.target"), _link_address(icmp)
+    target = _text(icmp, "icmpv6.nd.na.target_address")
+    hardware = bytes(icmp.value("icmpv6.opt.target_linkaddr", b"")).hex(":")
     packets = asked.pop((destination, target), [])
     answer = f"the answer is {hardware}" if hardware else "it answers"
     if packets:
@@ -197,12 +197,6 @@ def named(capture: Narrated, address: bytes, packet: int) -> str:
     text = ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
     known = capture.name(address, packet)
     return text if known == text else f"{known} ({text})"
-
-
-def _link_address(icmp: Layer) -> str:
-    """The target's link-layer address among the options of an advertisement (RFC 4861, 4.6.1); empty without."""
-    options = bytes(icmp.value("icmpv6.data", b""))
-    return options[2:8].hex(":") if options[:2] == bytes((TARGET_ADDRESS, 1)) and len(options) >= 8 else ""
 
 
 def _text(layer: Layer, name: str) -> str:

@@ -1,0 +1,93 @@
+"""The test of statelessness: could the server restart between these two requests? Answered from packets, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inspector.annotations.state import tokens
+from inspector.annotations.state.fact import CANNOT_TELL
+from inspector.annotations.story.content import head_of
+from inspector.annotations.story.step import Narrated, listed
+from inspector.core.text import printable
+from inspector.protocols.http.head import Head
+from inspector.streams.exchanges import Exchange
+
+YES, NO, UNKNOWN = "yes", "no", CANNOT_TELL
+
+
+class Answer(NamedTuple):
+    """verdict: `yes`, `no` or `this capture cannot tell`; packets: that prove it; between: the two requests' packets."""
+
+    verdict: str
+    why: str
+    packets: tuple[int, ...]
+    between: tuple[int, int]
+
+
+def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> Answer:
+    """The request at or before a packet, and the one after it. exchanges: those of one client with one server, in order."""
+    asked = [one for one in exchanges if one.request is not None]
+    before = [one for one in asked if one.request is not None and one.request.first <= number]
+    after = [one for one in asked if one.request is not None and one.request.first > number]
+    if not before or not after:
+        missing = "no request of this client to this server comes before" if not before else "no further request follows"
+        return Answer(UNKNOWN, f"{missing}, so nothing shows what the server would have needed", (), (0, 0))
+    first, second = before[-1], after[0]
+    assert first.request is not None and second.request is not None
+    between = first.request.first, second.request.first
+    if first.flow == second.flow:
+        why = (
+            f"both requests travel on TCP conversation {second.stream}, with no handshake between them: what the server"
+            " remembers of the connection lies in its memory, and a restart ends it. The client would have to connect again"
+        )
+        unfinished = first.response is None or first.response.complete > second.request.first
+        if unfinished:
+            why += f"; and the answer to the first request (packet {between[0]}) was still under way"
+        return Answer(NO, why, between, between)
+    capture.detailed(second)
+    head = head_of(second, response=False)
+    if head is None:
+        return Answer(UNKNOWN, "the head of the second request cannot be read", between, between)
+    references, kept = _references(head)
+    own = f"the second request (packet {between[1]}) opens a connection of its own"
+    if kept:
+        why = (
+            f"{own}, but it carries {listed(references)}: whether what stands behind that lives in the process or in a store"
+            " outside it is nowhere in the bytes"
+        )
+        return Answer(UNKNOWN, why, between, between)
+    if references:
+        why = f"{own}, and {listed(references)}: the request itself says what the server needs"
+        return Answer(YES, why, between, between)
+    why = f"{own} and carries no cookie, no credentials and no other word from before: it can be understood alone"
+    return Answer(YES, why, between, between)
+
+
+def _references(head: Head) -> tuple[list[str], bool]:
+    """What a request carries from before; and whether something of it needs a memory on the server's side."""
+    found, kept = [], False
+    for name, value in head.headers:
+        if name == "cookie":
+            for pair in value.split(";"):
+                key, _, content = pair.strip().partition("=")
+                if not key:
+                    continue
+                if tokens.token(content) is not None:
+                    found.append(f"a signed token in the cookie {printable(key, 40)}, which holds its claims itself")
+                else:
+                    found.append(f"the cookie {printable(key, 40)}")
+                    kept = True
+        elif name == "authorization":
+            scheme, _, content = value.partition(" ")
+            if tokens.token(content) is not None:
+                found.append("a signed token, which holds its claims itself")
+            elif scheme.lower() == "basic":
+                found.append("user and password, which are checked anew each time")
+            else:
+                found.append(f"credentials ({printable(scheme, 20)})")
+                kept = True
+        elif name == "last-event-id":
+            found.append(f"Last-Event-ID {printable(value, 40)}")
+            kept = True
+    return found, kept

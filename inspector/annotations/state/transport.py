@@ -1,0 +1,92 @@
+"""What TCP remembers of a connection at a packet, as far as its segments show it (RFC 9293, 3.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.annotations.findings.finding import Connection
+from inspector.annotations.state.fact import CANNOT_TELL, CLIENT, SERVER, Fact
+from inspector.annotations.story.step import duration, many
+from inspector.annotations.story.transport import Ends
+from inspector.streams.analysis import FIN, RESENT, SYN, distance
+from inspector.streams.tcp_states import State
+
+LEAST_RTO_NS = 1_000_000_000  # RFC 6298, 2.4
+
+
+def tcp(ends: Ends, number: int) -> Iterator[Fact]:
+    """The state of both ends once packet `number` has arrived."""
+    c = ends.connection
+    count = int(np.searchsorted(c.packet, number, "right"))
+    if not count:
+        return
+    now = c.tcp.states.at(number)
+    for side in (ends.client, 1 - ends.client):
+        holder = CLIENT if side == ends.client else SERVER
+        changes = [change for change in c.tcp.states.transitions if change.end == side and change.packet <= number]
+        changed = changes[-1].packet if changes else 0
+        title = now[side].title if now[side] is not State.UNKNOWN else CANNOT_TELL
+        yield Fact(4, "TCP", holder, "state", title, changed, changes[-1].step.reference if changes else "RFC 9293, 3.3.2")
+        yield from _sending(c, side, count, holder)
+
+
+def _sending(c: Connection, side: int, count: int, holder: str) -> Iterator[Fact]:
+    """What this side has sent, what of it is acknowledged, and what the other side lets it send."""
+    own = np.flatnonzero(c.direction[:count] == side)
+    peer = np.flatnonzero(c.direction[:count] != side)
+    acked = [row for row in peer if c.flags[row] & 0x10]
+    if len(own) and acked:
+        last = max(own, key=lambda row: distance(_end(c, int(row)), _end(c, int(own[0]))))
+        best = max(acked, key=lambda row: distance(int(c.acknowledgement[row]), int(c.acknowledgement[acked[0]])))
+        flight = max(distance(_end(c, int(last)), int(c.acknowledgement[best])), 0)
+        newest = int(c.packet[max(last, best)])
+        yield Fact(4, "TCP", holder, "sent and not acknowledged", many(flight, "byte"), newest, "RFC 9293, 3.3.1")
+        row = int(peer[-1])
+        shift = int(c.capture.index.flows.shift[c.flow][1 - side])
+        window = int(c.window[row])
+        if c.flags[row] & SYN or shift == -2:
+            words = many(window, "byte")
+        else:
+            words = many(window << shift, "byte") if shift >= 0 else f"{window:,} units, whose size {CANNOT_TELL}"
+        yield Fact(4, "TCP", holder, "may have in flight", words, int(c.packet[row]), "RFC 9293, 3.8.6; RFC 7323, 2")
+    resent = [row for row in own if c.marks[row] & int(RESENT)]
+    if resent:
+        yield Fact(
+            4, "TCP", holder, "sent again so far", many(len(resent), "segment"), int(c.packet[resent[-1]]), "RFC 6298, 5"
+        )
+    samples = [
+        (found.rtt, int(c.packet[row]))
+        for row in peer
+        if (found := c.tcp.analysis.of(int(c.packet[row]))) is not None and found.rtt and not _twice(c, own, found.acks)
+    ]
+    if samples:
+        rtt, packet = samples[-1]
+        yield Fact(4, "TCP", holder, "round trip, last measured", duration(rtt), packet, "RFC 6298, 3")
+        timer = _timer([sample for sample, _ in samples])
+        words = f"{duration(timer)} from {many(len(samples), 'sample')} seen here"
+        if timer < LEAST_RTO_NS:
+            words += ", which the RFC raises to 1.00 s (systems use less)"
+        yield Fact(4, "TCP", holder, "retransmission time-out by the RFC", words, packet, "RFC 6298, 2")
+
+
+def _twice(c: Connection, own: npt.NDArray[np.int64], packet: int) -> bool:
+    """A segment was sent more than once: nobody knows which copy an acknowledgement is for (Karn; RFC 6298, 3)."""
+    row = int(np.searchsorted(c.packet, packet))
+    return int(np.count_nonzero((c.sequence[own] == c.sequence[row]) & (c.length[own] == c.length[row]))) > 1
+
+
+def _end(c: Connection, row: int) -> int:
+    """One past the last sequence number of a segment."""
+    return int(c.sequence[row]) + int(c.length[row]) + bool(c.flags[row] & (SYN | FIN)) & 0xFFFFFFFF
+
+
+def _timer(samples: list[int]) -> int:
+    """The retransmission time-out in nanoseconds after these round trips (RFC 6298, 2.2 and 2.3), not raised to its least."""
+    smooth, variation = float(samples[0]), samples[0] / 2
+    for sample in samples[1:]:
+        variation = 0.75 * variation + 0.25 * abs(smooth - sample)
+        smooth = 0.875 * smooth + 0.125 * sample
+    return round(smooth + 4 * variation)
