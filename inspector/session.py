@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from inspector.streams.exchanges import Exchange
 
 CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
-SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 40 bytes each; more are analysed again when they are asked for
+SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 31 bytes each; more are analysed again when they are asked for
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 OPENING = 64  # packets of a flow within which its protocol shows
 CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
@@ -354,14 +354,14 @@ class Session:
 
     def tcp(self, flow: int) -> Tcp:
         """The segments of a TCP flow: their analysis, and the states of both ends."""
-        from inspector.streams.segments import segments
+        from inspector.streams.segments import parts
         from inspector.streams.tcp_layer import follow
 
         with self._lock:
             found = self._tcp.get(flow)
             if found is None:
                 first, second = self.index.flows.shift[flow]
-                found = follow(segments(self.index, flow, self._sack), (first, second))
+                found = follow(parts(self.index, flow, self._sack), (first, second))
                 self._tcp[flow] = found
                 while sum(len(tcp.analysis.packets) for tcp in self._tcp.values()) > SEGMENTS_KEPT and len(self._tcp) > 1:
                     self._tcp.popitem(last=False)

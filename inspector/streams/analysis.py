@@ -11,7 +11,13 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from enum import IntFlag
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.integer[Any] | np.bool_]
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 MAX_UNACKED = 10_000  # segments of one direction that wait for their acknowledgement: more than the largest windows hold
@@ -82,18 +88,18 @@ class Analysis:
 
     def __init__(self, scales: tuple[int, int] = (-1, -1)) -> None:
         """scales: the window scale of each direction, -1 where it is not known, -2 where none is used."""
-        self.packets = array("q")
+        self.packets = array("I")
         self.marks = array("H")
         self.initial_rtt: int | None = None
         self.initial_rtt_packet = 0
         self._time = array("q")
-        self._acks = array("q")
+        self._acks = array("I")
         self._rtt = array("q")
-        self._in_flight = array("q")
+        self._in_flight = array("I")
         self._looked = bytearray()  # the segments that Wireshark says something of, if only the initial round trip
         self._duplicates: dict[int, tuple[int, int]] = {}
         self._rto: dict[int, tuple[int, int]] = {}
-        self._sides = (_Side(scales[0]), _Side(scales[1]))
+        self.sides = (Side(scales[0]), Side(scales[1]))
         self._syn_ns: int | None = None
 
     def times(self, packet: int) -> tuple[int, int]:
@@ -115,11 +121,25 @@ class Analysis:
             self.initial_rtt if known else None,
         )  # fmt: skip
 
+    @property
+    def settled(self) -> bool:
+        """No later segment without SYN says anything of the initial round trip."""
+        return self.initial_rtt is not None or self._syn_ns is None
+
+    def extend(
+        self, packets: Ints, times: Ints, marks: Ints, acks: Ints, rtt: Ints, in_flight: Ints, looked: Ints
+    ) -> None:
+        """Rows of many segments whose findings are known (`streams.steady`)."""
+        columns = (self.packets, self._time, self.marks, self._acks, self._rtt, self._in_flight)
+        for column, values in zip(columns, (packets, times, marks, acks, rtt, in_flight), strict=True):
+            column.frombytes(values.astype(column.typecode).tobytes())
+        self._looked += looked.astype("u1").tobytes()
+
     # --- the rules
 
     def feed(self, s: Segment) -> None:
         """One more segment, in packet order."""
-        own, peer = self._sides[s.direction], self._sides[1 - s.direction]
+        own, peer = self.sides[s.direction], self.sides[1 - s.direction]
         if s.flags & (SYN | ACK) == SYN:
             self._syn_ns = s.time_ns
         elif s.flags & (SYN | ACK) == ACK and self.initial_rtt is None and self._syn_ns is not None:
@@ -154,7 +174,7 @@ class Analysis:
         self._in_flight.append(flight)
         self._looked.append(bool(looked or acked or flight))
 
-    def _sequence_marks(self, s: Segment, marks: Mark, own: _Side, peer: _Side) -> Mark:
+    def _sequence_marks(self, s: Segment, marks: Mark, own: Side, peer: Side) -> Mark:
         """For a segment that takes sequence numbers: is it new, or resent, or late?"""
         if marks & Mark.KEEP_ALIVE:
             return Mark(0)
@@ -180,7 +200,7 @@ class Analysis:
         return Mark.RETRANSMISSION
 
 
-class _Waiting(NamedTuple):
+class Waiting(NamedTuple):
     """A segment that is not acknowledged: its sequence numbers, its packet and time."""
 
     start: int
@@ -189,12 +209,29 @@ class _Waiting(NamedTuple):
     time_ns: int
 
 
-class _Side:
+class Side:
     """What one direction has said so far. Numbers are 0 until they are known."""
 
     __slots__ = (
-        "_ordered", "_waiting", "duplicates", "first_ack_packet", "flight_known", "last_ack", "last_length", "last_ns", "marks",
-        "next", "next_ns", "next_packet", "sack", "scale", "to_be_acked", "window", "window_scaled",
+        "_high",
+        "_least",
+        "_low",
+        "duplicates",
+        "first_ack_packet",
+        "flight_known",
+        "last_ack",
+        "last_ns",
+        "marks",
+        "next",
+        "next_ns",
+        "next_packet",
+        "ordered",
+        "sack",
+        "scale",
+        "to_be_acked",
+        "waiting",
+        "window",
+        "window_scaled",
     )  # fmt: skip
 
     def __init__(self, scale: int) -> None:
@@ -204,15 +241,16 @@ class _Side:
         self.next = 0  # one past the highest sequence number sent
         self.next_packet = self.next_ns = 0
         self.to_be_acked = 0  # the end of what is known to have been sent without a hole
-        self.last_length = 0  # of the segment that moved `next`
         self.last_ack = 0
         self.last_ns = -(1 << 62)
         self.first_ack_packet = self.duplicates = 0
         self.flight_known = True
         self.marks = Mark(0)
         self.sack: Edges = ()
-        self._waiting: deque[_Waiting] = deque()
-        self._ordered = True  # the waiting segments stand in the order of their sequence numbers
+        self.waiting: deque[Waiting] = deque()
+        self.ordered = True  # the waiting segments stand in the order of their sequence numbers; where they do not:
+        self._low = self._high = 0  # the lowest start of them and the highest stop
+        self._least = 0  # the lowest stop
 
     @property
     def edge(self) -> int | None:
@@ -224,13 +262,9 @@ class _Side:
     def sent(self, s: Segment, marks: Mark) -> None:
         """Remember a segment of this side."""
         stop = _after(s.sequence, s.length)
-        if (s.length or s.flags & (SYN | FIN)) and len(self._waiting) < MAX_UNACKED:
+        if (s.length or s.flags & (SYN | FIN)) and len(self.waiting) < MAX_UNACKED:
             stop = _after(stop, bool(s.flags & (SYN | FIN)))
-            if self._waiting and distance(s.sequence, self._waiting[-1].stop) < 0:
-                self._ordered = False
-            self._waiting.append(_Waiting(s.sequence, stop, s.packet, s.time_ns))
-        if not self.next or distance(stop, _after(self.next, bool(s.flags & (SYN | FIN)))) > 0:
-            self.last_length = s.length
+            self._wait(Waiting(s.sequence, stop, s.packet, s.time_ns))
         probe = bool(marks & Mark.ZERO_WINDOW_PROBE)
         if (not self.next or distance(stop, self.next) > 0) and not probe:
             self.next, self.next_packet, self.next_ns = stop, s.packet, s.time_ns
@@ -242,48 +276,60 @@ class _Side:
     def acked(self, number: int) -> tuple[int, int] | None:
         """The peer acknowledges all before `number`: forget it, and tell the packet and time of the segment that ends there."""
         found: tuple[int, int] | None = None
-        if self._ordered:
-            while self._waiting and distance(self._waiting[0].stop, number) <= 0:
-                gone = self._waiting.popleft()
+        if self.ordered:
+            while self.waiting and distance(self.waiting[0].stop, number) <= 0:
+                gone = self.waiting.popleft()
                 if gone.stop == number and found is None:
                     found = gone.packet, gone.time_ns
             return found
-        kept: deque[_Waiting] = deque()
-        for waiting in self._waiting:
+        if self.waiting and distance(self._least, number) > 0:
+            return None
+        before = self.waiting
+        self.waiting, self.ordered = deque(), True
+        for waiting in before:
             if distance(waiting.stop, number) > 0:
-                kept.append(waiting)
+                self._wait(waiting)
             elif waiting.stop == number and found is None:
                 found = waiting.packet, waiting.time_ns
-        self._waiting = kept
-        self._ordered = len(kept) < 2
         return found
+
+    def _wait(self, new: Waiting) -> None:
+        """One more segment that waits, and what is asked of all of them again and again."""
+        if not self.waiting:
+            self.ordered, self._low, self._high, self._least = True, new.start, new.stop, new.stop
+        elif self.ordered and distance(new.start, self.waiting[-1].stop) >= 0:
+            self._high = new.stop
+        else:
+            if self.ordered:  # until now their order alone told
+                self._low, self._high, self._least = self.waiting[0].start, self.waiting[-1].stop, self.waiting[0].stop
+            self.ordered = False
+            self._low = min(self._low, new.start, key=lambda number: distance(number, new.start))
+            self._high = max(self._high, new.stop, key=lambda number: distance(number, new.start))
+            self._least = min(self._least, new.stop, key=lambda number: distance(number, new.start))
+        self.waiting.append(new)
 
     def flight(self, s: Segment, sack: Edges) -> int:
         """Bytes of this side that the peer has not acknowledged, less what it has reported with SACK (RFC 2018)."""
-        if not self._waiting:
+        if not self.waiting:
             return 0
-        if self._ordered:
-            size = self._waiting[-1].stop - self._waiting[0].start & 0xFFFFFFFF
-        else:
-            base = self._waiting[-1].start
-            low = min(distance(waiting.start, base) for waiting in self._waiting)
-            size = max(distance(waiting.stop, base) for waiting in self._waiting) - low
+        low, high = (self.waiting[0].start, self.waiting[-1].stop) if self.ordered else (self._low, self._high)
+        size = high - low & 0xFFFFFFFF
         size -= sum(distance(right, left) for left, right in sack)
         return size - bool(s.flags & (SYN | FIN)) if 0 < size < 1 << 31 else 0
 
     def holds(self, start: int, stop: int) -> bool:
         """A waiting segment has these bytes: they were seen before."""
-        return any(distance(start, held.start) >= 0 and distance(stop, held.stop) <= 0 for held in self._waiting)
+        return any(distance(start, held.start) >= 0 and distance(stop, held.stop) <= 0 for held in self.waiting)
 
     def waited(self, s: Segment) -> tuple[int, int]:
         """How long ago, and in which packet, the oldest waiting segment that a resend can stand for was sent."""
-        for waiting in self._waiting:
+        for waiting in self.waiting:
             if distance(waiting.start, s.sequence) >= 0:
                 return s.time_ns - waiting.time_ns, waiting.packet
         return s.time_ns - self.next_ns, self.next_packet
 
 
-def _acknowledgement_marks(s: Segment, own: _Side, peer: _Side) -> tuple[Mark, bool]:
+def _acknowledgement_marks(s: Segment, own: Side, peer: Side) -> tuple[Mark, bool]:
     """What the numbers and the window say before it is asked whether the bytes are new; true where that settles it."""
     marks = Mark(0)
     plain = not s.flags & (SYN | FIN | RST)
@@ -312,7 +358,7 @@ def _acknowledgement_marks(s: Segment, own: _Side, peer: _Side) -> tuple[Mark, b
     return marks, False
 
 
-def _ack_lost(s: Segment, own: _Side, peer: _Side) -> Mark:
+def _ack_lost(s: Segment, own: Side, peer: Side) -> Mark:
     """An acknowledgement of bytes that the capture does not have."""
     if not (peer.to_be_acked and s.flags & ACK and distance(s.acknowledgement, peer.to_be_acked) > 0):
         return Mark(0)

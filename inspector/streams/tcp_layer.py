@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 from inspector.core.field import Field, FieldSpec
 from inspector.core.layer import Issue, Layer, Note, Severity
 from inspector.core.span import Span
-from inspector.streams.analysis import RESENT, Analysis, Finding, Mark, Segment
+from inspector.streams.analysis import RESENT, Analysis, Finding, Mark
+from inspector.streams.segments import Part
+from inspector.streams.steady import take
 from inspector.streams.tcp_states import States
 
+FIRST, FEW = 512, 8  # segments that are tried together at first; that go one by one where they cannot
 WARNINGS = Mark.LOST_SEGMENT | Mark.ACK_LOST_SEGMENT | Mark.ZERO_WINDOW | Mark.WINDOW_FULL | Mark.OUT_OF_ORDER
 GUIDE = "Wireshark User's Guide, 7.5"
 # mark → (label, what it means, the specification behind it); {…} are filled from the finding.
@@ -80,13 +83,34 @@ class Tcp(NamedTuple):
     states: States
 
 
-def follow(segments: Iterable[Segment], scales: tuple[int, int]) -> Tcp:
+def follow(parts: Iterable[Part], scales: tuple[int, int]) -> Tcp:
     """Analyse a conversation's segments, in packet order. scales: as `Analysis` takes them."""
     found = Tcp(Analysis(scales), States())
-    for segment in segments:
-        found.analysis.feed(segment)
-        found.states.feed(segment)
+    many, few = FIRST, FEW
+    for part in parts:
+        at, size = 0, len(part)
+        while at < size:
+            tried = part.slice(at, at + many)
+            taken = _steady(found, tried)
+            at += taken
+            if taken == len(tried):
+                many *= 2
+                continue
+            # What is not steady goes one by one: the more of it, the less there is to be gained from trying again soon.
+            many, few = FIRST, FEW if taken > FEW else min(few * 2, FIRST)
+            for segment in part.segments(at, at + few):
+                found.analysis.feed(segment)
+                found.states.feed(segment)
+            at += few
     return found
+
+
+def _steady(tcp: Tcp, part: Part) -> int:
+    """The segments at the start of `part` that can be taken all at once."""
+    quiet = tcp.states.steady(part.direction, part.length)
+    taken = take(tcp.analysis, part.slice(0, quiet)) if quiet else 0
+    tcp.states.skip(part.direction[:taken], part.length[:taken])
+    return taken
 
 
 def enrich(layer: Layer, fields: Mapping[str, FieldSpec], tcp: Tcp, packet: int, direction: int) -> None:

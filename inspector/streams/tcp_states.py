@@ -13,7 +13,12 @@ from enum import IntEnum
 from itertools import takewhile
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from inspector.streams.analysis import ACK, FIN, RST, SYN, Segment, distance
+
+Int64s = npt.NDArray[np.int64]
 
 
 class State(IntEnum):
@@ -134,6 +139,27 @@ class States:
         """The transitions that a packet brings."""
         low = bisect_left(self.transitions, packet, key=lambda change: change.packet)
         return list(takewhile(lambda change: change.packet == packet, self.transitions[low : low + 4]))
+
+    def steady(self, directions: Int64s, lengths: Int64s) -> int:
+        """How many of these segments, which carry ACK and no SYN, FIN or RST, are known beforehand to change no state."""
+        for state, fin, acked in zip(self._now, self._fin_end, self._fin_acked, strict=True):
+            if state is S.SYN_RECEIVED or (state, E.SENDS_ACK) not in STAYS or (fin is not None and not acked):
+                return 0
+        if all((state, E.DATA_BOTH_WAYS) in STAYS for state in self._now):
+            return len(lengths)
+        first = 0
+        for end in (0, 1):
+            if not self._data[end]:
+                found = np.flatnonzero((directions == end) & (lengths > 0))
+                first = max(first, int(found[0]) if len(found) else len(lengths))
+        return first
+
+    def skip(self, directions: Int64s, lengths: Int64s) -> None:
+        """Segments that are steady."""
+        filled = lengths > 0
+        for end in (0, 1):
+            self._data[end] = self._data[end] or bool((filled & (directions == end)).any())
+        self.completeness |= (8 if filled.any() else 0) | (0 if filled.all() else 4)
 
     def feed(self, s: Segment) -> None:
         """One more segment."""
