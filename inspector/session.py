@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from inspector.core.errors import InspectError
 from inspector.core.field import Field, address_text
+from inspector.core.kept import Kept
 from inspector.core.layer import Issue, Layer, Payload, Severity
+from inspector.core.limits import MAX_CONVERSATIONS, MAX_SEGMENTS
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame, Span
 from inspector.core.stream import Pdu
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from inspector.protocols.encodings.schema import Schema
     from inspector.streams.exchanges import Exchange
 
-CONVERSATIONS_KEPT = 64  # followed conversations in memory; more are followed again when they are asked for
-SEGMENTS_KEPT = 2_000_000  # analysed segments in memory, 31 bytes each; more are analysed again when they are asked for
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 OPENING = 64  # packets of a flow within which its protocol shows
 CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
@@ -124,8 +124,8 @@ class Session:
         self.index = Index(source, self._transports)
         self.complete = False
         self.progress = 0.0
-        self._conversations: OrderedDict[int, Conversation] = OrderedDict()
-        self._tcp: OrderedDict[int, Tcp] = OrderedDict()
+        self._conversations: Kept[int, Conversation] = Kept(MAX_CONVERSATIONS)
+        self._tcp: Kept[int, Tcp] = Kept(MAX_SEGMENTS)
         self._facts = Facts()
         self._facts_lock = threading.Lock()
         self._pending: deque[int] | None = None  # packets that can teach and have not been asked
@@ -344,12 +344,9 @@ class Session:
             if found is not None and self._outdated(found):
                 self._learned = 0  # what is known now may open earlier sessions too
             elif found is not None:
-                self._conversations.move_to_end(flow)
                 return found
             found = self._follow(flow)
-            self._conversations[flow] = found
-            while len(self._conversations) > CONVERSATIONS_KEPT:
-                self._conversations.popitem(last=False)
+            self._conversations.put(flow, found, found.weight)
             return found
 
     def tcp(self, flow: int) -> Tcp:
@@ -362,10 +359,7 @@ class Session:
             if found is None:
                 first, second = self.index.flows.shift[flow]
                 found = follow(parts(self.index, flow, self._sack), (first, second))
-                self._tcp[flow] = found
-                while sum(len(tcp.analysis.packets) for tcp in self._tcp.values()) > SEGMENTS_KEPT and len(self._tcp) > 1:
-                    self._tcp.popitem(last=False)
-            self._tcp.move_to_end(flow)
+                self._tcp.put(flow, found, len(found.analysis.packets))
             return found
 
     def _sack(self, number: int) -> Edges:

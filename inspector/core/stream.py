@@ -87,6 +87,11 @@ class StreamBuffer(Buffer):
     def size(self) -> int:
         return self._size
 
+    @property
+    def kept(self) -> int:
+        """Bytes that are held here, since nothing works them out again."""
+        return sum(map(len, self._kept.values()))
+
     def append(
         self, source: Span, data: bytes | None = None, again: Callable[[], bytes] | None = None, copied: bool = False
     ) -> None:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from inspector.core.limits import MAX_DATAGRAM, MAX_OPEN_DATAGRAMS
+from inspector.core.limits import MAX_DATAGRAM, MAX_FRAGMENTS, MAX_OPEN_DATAGRAMS
 from inspector.core.span import Origin, Span
 from inspector.dissection.engine import Datagram
+
+Piece = tuple[int, Span, bytes, bool]  # offset, where it lies, its bytes, whether more follow
 
 
 class Fragments:
     """Collects fragments and gives the whole datagram to the packet that completes it. The first copy of a byte wins."""
 
     def __init__(self) -> None:
-        self._open: dict[Any, list[tuple[int, Span, bytes, bool]]] = {}
+        self._open: dict[Any, dict[tuple[int, int], Piece]] = {}  # by name of the datagram, then by offset and length
         self._whole: dict[int, Datagram] = {}
         self._last = 0
 
@@ -36,19 +38,26 @@ class Fragments:
             self._open.pop(next(iter(self._open)))
         if offset + len(data) > MAX_DATAGRAM:
             return
-        pieces = self._open.setdefault(at, [])
-        pieces.append((offset, span, data, more))
-        whole = _join(pieces)
+        pieces = self._open.setdefault(at, {})
+        if (offset, len(data)) in pieces:  # a copy; the first one stays
+            return
+        pieces[offset, len(data)] = (offset, span, data, more)
+        if len(pieces) > MAX_FRAGMENTS:
+            del self._open[at]
+            return
+        whole = _join(list(pieces.values()))
         if whole is not None:
             self._whole[packet] = whole
             del self._open[at]
 
 
-def _join(pieces: list[tuple[int, Span, bytes, bool]]) -> Datagram | None:
+def _join(pieces: list[Piece]) -> Datagram | None:
     ends = [offset + len(data) for offset, _, data, more in pieces if not more]
     if not ends:
         return None
     end, at = ends[0], 0
+    if sum(len(data) for _, _, data, _ in pieces) < end:
+        return None
     parts: list[bytes] = []
     origins: list[Origin] = []
     for offset, span, data, _ in sorted(pieces, key=lambda piece: piece[0]):

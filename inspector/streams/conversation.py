@@ -124,6 +124,12 @@ class Conversation:
             pdus.sort(key=lambda pdu: pdu.span.start)
 
     @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes: what was measured of segments, units and nodes, and what buffers hold."""
+        pdus = sum(map(len, self.tree.pdus.values()))
+        return 8_192 + 100 * len(self.ranges) + 2_048 * pdus + 4_096 * len(self.tree.nodes) + self.tree.kept
+
+    @property
     def decrypted(self) -> bool:
         """Records of it were opened with the secrets that were given."""
         return any(node.info.get("decrypted") for node in self.tree.nodes)

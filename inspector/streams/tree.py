@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from inspector.core.protocol import Protocol, Sniff
@@ -59,6 +59,12 @@ class Tree:
             node = self._news.popleft()
             node.waiting = False
             node.advance()
+
+    @property
+    def kept(self) -> int:
+        """Bytes that its streams hold, since nothing works them out again."""
+        buffers = (reader.buffer for node in self.nodes for reader in node.readers)
+        return sum({buffer.id: buffer.kept for buffer in buffers if isinstance(buffer, StreamBuffer)}.values())
 
     def finish(self) -> None:
         """The capture has no more of this conversation: everything that waits is told so."""
@@ -173,6 +179,11 @@ class TreeNode:
         return protocol.parser() if protocol is not None and protocol.parser is not None else None
 
     # --- what the tree does
+
+    @property
+    def readers(self) -> Collection[Reader]:
+        """The readers that this node owns, or has owned."""
+        return self._readers.values()
 
     def adopt(self, reader: Reader, resync: bool) -> None:
         """This node owns the reader's direction from its position on."""
