@@ -21,7 +21,7 @@ MEANINGS: dict[Mark, tuple[str, str, str]] = {
     Mark.RETRANSMISSION: (
         "retransmission",
         "these sequence numbers were sent before{rto_words}: the sender saw no acknowledgement of them in time",
-        "RFC 6298, 5",
+        "RFC 6298, 5; RFC 8985, 7",
     ),
     Mark.FAST_RETRANSMISSION: (
         "fast retransmission",
@@ -35,8 +35,9 @@ MEANINGS: dict[Mark, tuple[str, str, str]] = {
     ),
     Mark.OUT_OF_ORDER: (
         "out of order",
-        "it comes after segments that were sent later, too soon to be a resend: the path reordered them",
-        "RFC 9293, 3.4",
+        "it comes after segments with higher numbers, and too soon for a time-out: the path reordered them, or the sender sent"
+        " this one again as soon as SACK told of the hole",
+        "RFC 9293, 3.4; RFC 6675, 5",
     ),
     Mark.LOST_SEGMENT: (
         "segment before not seen",
@@ -64,7 +65,7 @@ MEANINGS: dict[Mark, tuple[str, str, str]] = {
         "window full", "with this segment the sender has used all of the window, and must wait", "RFC 9293, 3.8.6"
     ),
     Mark.WINDOW_UPDATE: (
-        "window update", "nothing new is acknowledged; the receiver has read, and has room again", "RFC 9293, 3.8.6"
+        "window update", "nothing new is acknowledged; only the window that the receiver offers has changed", "RFC 9293, 3.8.6"
     ),
     Mark.KEEP_ALIVE: (
         "keep-alive", "it repeats the last sequence number: the other end must answer, if it is still there", "RFC 9293, 3.8.4"
@@ -158,7 +159,7 @@ def _names(marks: Mark) -> list[str]:
 
 
 def _words(layer: Layer, found: Finding) -> None:
-    rto_words = f" {found.rto / 1e6:,.1f} ms ago (packet {found.rto_of})" if found.rto_of else ""
+    rto_words = f", {found.rto / 1e6:,.1f} ms ago (packet {found.rto_of})" if found.rto_of else ""
     known = {"rto_words": rto_words, "duplicate": found.duplicate, "duplicate_of": found.duplicate_of}
     at = layer.find("tcp.window_size_value") if found.marks & WARNINGS == Mark.ZERO_WINDOW else layer.find("tcp.seq_raw")
     span = at.span if at is not None else layer.span
@@ -168,6 +169,9 @@ def _words(layer: Layer, found: Finding) -> None:
         if mark & shown:
             labels.append(label)
             why = meaning.format(**known)
+            if mark is Mark.WINDOW_UPDATE and any(field.name == "tcp.options.sack_le" for field in layer.walk()):
+                why += "; its SACK option says that a segment came behind a hole, as a duplicate acknowledgement would"
+                reference = "RFC 9293, 3.8.6; RFC 2018, 4"
             layer.notes.append(Note(span, label, f"{why[0].upper()}{why[1:]}.", f"{reference}; {GUIDE}"))
             if mark & WARNINGS:
                 layer.issues.append(Issue(_code(mark), span, Severity.WARNING, f"{label}: {why}"))

@@ -81,6 +81,7 @@ TABLE: dict[tuple[State, Event], Step] = {
     (S.CLOSED, E.SENDS_SYN): Step(S.SYN_SENT, "it asks for a connection again", _OPEN),
     **{(state, E.SENDS_RST): _RESET_SENT for state in State if state not in (S.UNKNOWN, S.CLOSED)},
     **{(state, E.GETS_RST): _RESET_CAME for state in State if state not in (S.SYN_SENT, S.CLOSED, S.TIME_WAIT)},
+    (S.TIME_WAIT, E.GETS_RST): Step(S.CLOSED, "a reset ends the wait before its time", "RFC 9293, 3.10.7.4; RFC 1337, 2"),
     (S.UNKNOWN, E.SENDS_RST): Step(S.CLOSED, "it has no such connection, or gives it up: nothing of it is kept", _RESET),
     (S.SYN_SENT, E.GETS_RST): Step(
         S.CLOSED, "its SYN is answered with a reset: nobody listens there, or something refuses", "RFC 9293, 3.10.7.3"
@@ -99,7 +100,7 @@ STAYS: frozenset[tuple[State, Event]] = frozenset({
     *((state, E.SENDS_FIN) for state in (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK, S.TIME_WAIT, S.CLOSED)),
     *((state, E.GETS_FIN) for state in (S.CLOSE_WAIT, S.CLOSING, S.LAST_ACK, S.TIME_WAIT, S.CLOSED)),
     *((state, E.GETS_ACK_OF_FIN) for state in (S.FIN_WAIT_2, S.TIME_WAIT, S.CLOSED)),
-    (S.CLOSED, E.SENDS_RST), (S.CLOSED, E.GETS_RST), (S.TIME_WAIT, E.GETS_RST), (S.CLOSED, E.GETS_ACK_OF_SYN),
+    (S.CLOSED, E.SENDS_RST), (S.CLOSED, E.GETS_RST), (S.CLOSED, E.GETS_ACK_OF_SYN),
 })  # fmt: skip
 
 

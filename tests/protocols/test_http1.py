@@ -260,7 +260,7 @@ def test_every_name_and_value_has_its_bytes() -> None:
             "cookie s",
             "for 5 seconds, for this host alone, hidden",
         ),
-        (b"302 Found\r\nLocation: /there", "redirect", "asks /there"),
+        (b"302 Found\r\nLocation: /there", "redirect", "is to ask for /there"),
         (b"308 Permanent Redirect\r\nLocation: /there", "redirect", "with the same method and body"),
         (b"401 Unauthorized\r\nWWW-Authenticate: Basic realm=x", "401: who are you?", "Basic: user and password in Base64"),
         (b"200 OK\r\nConnection: close", "close", "The server will not use this connection"),

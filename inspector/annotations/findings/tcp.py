@@ -102,12 +102,12 @@ def loss(c: Connection) -> Iterator[Finding]:
         rows = [row for row, _ in stalls]
         cause = (
             f"{c.who(int(c.direction[rows[0]]))} waited for a time-out before it sent again: {_times(len(stalls))},"
-            f" {milliseconds(max(rto for _, rto in stalls))} at the longest; nothing behind the lost segment told of the loss"
+            f" {milliseconds(max(rto for _, rto in stalls))} at the longest; no acknowledgement told it of the loss sooner"
         )
         cure = "look for loss on the path; short flows at their last segment suffer most (tail loss)"
         yield c.finding("rto-stall", Severity.WARNING, rows, cause, cure, "RFC 6298, 2 and 5", len(stalls))
     if fast:
-        cause = f"segments were lost and sent again at once, {_times(len(fast))}: acknowledgements told of the hole"
+        cause = f"{_times(len(fast))} a segment was missing and was sent again at once: acknowledgements told of the hole"
         cure = "nothing to mend in the programs; the path loses or reorders segments"
         yield c.finding("fast-recovery", Severity.NOTE, fast, cause, cure, "RFC 5681, 3.2", len(fast))
 
@@ -173,7 +173,8 @@ def close(c: Connection) -> Iterator[Finding]:
             return
     if carried and states.closed_by == "FIN":
         who = c.who(states.closed_first)
-        cause = f"{who} closed first, so {who} holds TIME-WAIT" if c.client >= 0 else f"{who} closed first"
+        waits = states.at(int(c.packet[-1]))[states.closed_first] is State.TIME_WAIT
+        cause = f"{who} closed first, so {who} holds TIME-WAIT" if waits else f"{who} closed first"
         cure = "a server that closes first collects TIME-WAIT; let the client close where many connections are short"
         yield c.finding("closed-first", Severity.NOTE, [first], cause, cure, "RFC 9293, 3.6.1")
 

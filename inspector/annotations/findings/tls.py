@@ -12,6 +12,7 @@ from inspector.protocols.tls.names import ALERTS
 from inspector.protocols.tls.wire import HELLO_RETRY, Content
 
 CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET, ENCRYPTED_EXTENSIONS, CERTIFICATE = 1, 2, 4, 8, 11
+WARNING = 1  # the level of an alert after which the connection goes on
 SHORT_RECORD = 64  # bytes: an alert is two, and what encryption adds stays below this
 CURES = {
     40: "compare versions, cipher suites and groups of both sides: they have none in common",
@@ -47,7 +48,8 @@ class Hello(NamedTuple):
 
 
 def alerts(view: View) -> Iterator[Finding]:
-    """Fatal alerts: who rejects what. close_notify and user_canceled are no errors (RFC 8446, 6.1)."""
+    """Fatal alerts: who rejects what. close_notify and user_canceled are no errors (RFC 8446, 6.1), and warnings end
+    nothing (RFC 5246, 7.2); TLS 1.3 sends every error as fatal (RFC 8446, 6)."""
     for flow, pdus in _tls(view):
         for pdu in pdus:
             if pdu.protocol != "tls" or pdu.span.size > SHORT_RECORD:
@@ -56,7 +58,7 @@ def alerts(view: View) -> Iterator[Finding]:
                 continue
             for layer in view.capture.unit(pdu).layers:
                 code = layer.value("tls.alert_message.desc")
-                if code in (None, 0, 90):
+                if code in (None, 0, 90) or layer.value("tls.alert_message.level") == WARNING:
                     continue
                 who = "the client" if pdu.direction == pdu.node.client else "the server"
                 name = ALERTS.get(code, "unknown")

@@ -127,7 +127,10 @@ def _response(capture: Narrated, ends: Ends, exchange: Exchange) -> Step:
     text = f"the server answers {exchange.status} {reason}".rstrip()
     if exchange.request is not None:
         text += f" to {exchange.method} {printable(exchange.target, SHORT)}"
-        text += f" after {duration(max(exchange.phases.wait, 0))}" if exchange.phases.wait >= 0 else ""
+        if part.first < exchange.request.complete:
+            text += " while the request still goes on"
+        elif exchange.phases.wait >= 0:
+            text += f" after {duration(exchange.phases.wait)}"
     items = bool(exchange.items)
     body = None if head is None else body_of(head, exchange.method)
     size = part.size - (part.head - part.start)

@@ -17,7 +17,7 @@ from inspector.streams.conversation import Conversation
 HELLO, SERVER_HELLO, TICKET, EXTENSIONS, CERTIFICATE, KEY_EXCHANGE, FINISHED = 1, 2, 4, 8, 11, 12, 20
 TLS12, TLS13 = 0x0303, 0x0304
 SHORT_RECORD = 64  # bytes: an alert is two, and what encryption adds stays below this
-CLOSE_NOTIFY = 0
+CLOSE_NOTIFY, WARNING = 0, 1  # an alert, and the level of one after which the connection goes on (RFC 5246, 7.2)
 
 
 class Message(NamedTuple):
@@ -203,8 +203,10 @@ def _tickets(capture: Narrated, found: list[Message], flow: int) -> Iterator[Ste
     given = [m for m in found if m.kind == TICKET]
     if not given:
         return
-    lives = sorted({int(m.layer.value("tls.handshake.session_ticket_lifetime_hint", 0)) for m in given})
+    lives = sorted({int(m.layer.value("tls.handshake.session_ticket_lifetime_hint", 0)) for m in given} - {0})
     valid = f"{'each ' if len(given) > 1 else ''}valid for {listed([many(life, 'second') for life in lives])}"
+    if not lives:  # TLS 1.2 leaves it open, TLS 1.3 takes the ticket back (RFC 5077, 3.3; RFC 8446, 4.6.1)
+        valid = "for how long is not said" if agreed(found).version < TLS13 else "not to be used (a lifetime of 0)"
     text = f"the server gives the client {many(len(given), 'session ticket')}, {valid}: a later connection can resume with one"
     yield step(capture, "tls", [m.pdu.packet for m in given], sentence(text), flow)
 
@@ -220,6 +222,8 @@ def _alerts(capture: Narrated, ends: Ends, conversation: Conversation) -> Iterat
         who = ends.who(pdu.direction)
         if code == CLOSE_NOTIFY:
             text = f"{who} says that it will send nothing more over TLS (close_notify), so that an end is told from a cut"
+        elif layer.value("tls.alert_message.level") == WARNING:
+            text = f"{who} sends the TLS alert {ALERTS.get(code, 'unknown')} ({code}), a warning: the connection goes on"
         else:
             text = f"{who} gives up: TLS alert {ALERTS.get(code, 'unknown')} ({code})"
         yield step(capture, "tls", [pdu.packet], sentence(text), conversation.id)

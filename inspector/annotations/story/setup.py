@@ -94,6 +94,11 @@ def _neighbour(
     packets = asked.pop((destination, target), [])
     answer = f"the answer is {hardware}" if hardware else "it answers"
     if packets:
+        asking = capture.layers(packets[0]).last("ipv6")
+        if asking is not None and not _text(asking, "ipv6.dst").startswith("ff"):  # known already (RFC 4861, 7.3)
+            text = f"{destination} asks {target} whether it is still there (Neighbour Discovery); it answers"
+            yield step(capture, "neighbour", [*packets, number], f"{text}, {_after(capture, packets, number)} later.")
+            return
         text = f"{destination} asks, by multicast, which hardware address has {target} (Neighbour Discovery); {answer}"
         yield step(capture, "neighbour", [*packets, number], f"{text}, {_after(capture, packets, number)} later.")
     else:

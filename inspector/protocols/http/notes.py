@@ -136,7 +136,7 @@ def _caching(message: Message) -> Notes:
                 whom = "" if name == "max-age" else "shared caches: "
                 said.append(f"{whom}fresh for {int(value[:18]):,} seconds")
                 sections.append("5.2.2.1" if name == "max-age" else "5.2.2.10")
-            elif name in _DIRECTIVES:
+            elif name in _DIRECTIVES and not value:  # with names of headers in quotes it is about these headers alone
                 said.append(_DIRECTIVES[name][0])
                 sections.append(_DIRECTIVES[name][1])
         if said:
@@ -147,7 +147,7 @@ def _caching(message: Message) -> Notes:
         why = f"A name for this version of the content ({kind}). The client can ask later whether it still holds."
         yield Note(tag[1].span, "validator", why, "RFC 9110, 8.8.3")
     if (age := message.line("age")) and age[0].isascii() and age[0].isdigit():
-        why = f"A cache answered: the server made this {int(age[0][:18]):,} seconds ago."
+        why = f"A cache answered: the server made this, or said that it still holds, {int(age[0][:18]):,} seconds ago."
         yield Note(age[1].span, "from a cache", why, "RFC 9111, 5.1")
 
 
@@ -156,7 +156,7 @@ _CONDITIONS = {
     "if-modified-since": ("only if it changed after that time; else 304 without a body", "13.1.3"),
     "if-match": ("only if the version is still the one the client knows, so that no other change is lost; else 412", "13.1.1"),
     "if-unmodified-since": ("only if it did not change after that time; else 412", "13.1.4"),
-    "if-range": ("the range only if the version is still the same; else the whole", "13.1.5"),
+    "if-range": ("for the range only if the version is still the same; else for the whole", "13.1.5"),
 }
 
 
@@ -164,6 +164,10 @@ def _conditions(message: Message) -> Notes:
     if message.request:
         for name, (why, section) in _CONDITIONS.items():
             if found := message.line(name):
+                if name == "if-none-match" and message.head.start[0] not in ("GET", "HEAD"):
+                    why = why.replace("304 without a body", "412")
+                    if found[0].strip() == "*":
+                        why = "only if there is nothing yet, so that nothing is overwritten; else 412"
                 yield Note(found[1].span, "condition", f"The request is to be done {why}.", f"RFC 9110, {section}")
     elif message.code == 304:
         why = "What the client has is still current: it uses its own copy, and no body is sent."
@@ -186,7 +190,7 @@ def _ranges(message: Message) -> Notes:
 
 _SAME_SITE = {
     "strict": "it is sent only with requests that this site itself starts",
-    "lax": "from other sites it is sent only when the user goes to this one",
+    "lax": "from other sites it is sent only when the user follows a link to this one",
     "none": "it is sent with requests from any site",
 }
 
@@ -196,12 +200,13 @@ def _cookies(message: Message) -> Notes:
         if name == "cookie" and message.request:
             count = len([pair for pair in value.split(";") if pair.strip()])
             why = (
-                f"{count} cookie{'s' if count != 1 else ''} that the server set earlier: by them it knows the client again, for"
-                " HTTP itself remembers nothing."
+                f"{count} cookie{'s' if count != 1 else ''} that the client keeps for this server, mostly set by earlier"
+                " responses: by them it is known again, for HTTP itself remembers nothing."
             )
             yield Note(field.span, "cookies sent", why, "RFC 6265, 5.4")
         elif name == "set-cookie" and not message.request:
-            yield Note(field.span, f"cookie {value.partition('=')[0].strip()[:40]}", _cookie(value), "RFC 6265, 4.1 and 5.2")
+            reference = "RFC 6265, 4.1 and 5.2" + ("; RFC 6265bis" if "samesite" in value.lower() else "")
+            yield Note(field.span, f"cookie {value.partition('=')[0].strip()[:40]}", _cookie(value), reference)
 
 
 def _cookie(value: str) -> str:
@@ -209,13 +214,14 @@ def _cookie(value: str) -> str:
     attributes = {name.strip().lower(): content.strip() for name, _, content in parts}
     said = []
     seconds = attributes.get("max-age", "")
-    if seconds.lstrip("-").isdigit() and seconds.isascii():
+    if seconds.removeprefix("-").isdigit() and seconds.isascii():
         said.append("it is deleted" if int(seconds[:18]) <= 0 else f"the client keeps it for {int(seconds[:18]):,} seconds")
     elif attributes.get("expires"):
         said.append(f"the client keeps it until {attributes['expires'][:40]}")
     else:
-        said.append("the client keeps it until it is closed")
-    said.append(f"for {attributes['domain'][:60]} and all below it" if attributes.get("domain") else "for this host alone")
+        said.append("the client keeps it until the session ends (the browser is closed)")
+    domain = attributes.get("domain", "").removeprefix(".")[:60]
+    said.append(f"for {domain} and all below it" if domain else "for this host alone")
     if "secure" in attributes:
         said.append("over TLS only")
     if "httponly" in attributes:
@@ -235,10 +241,12 @@ def _redirects(message: Message) -> Notes:
         method = "with the same method and body"
     elif message.code == 303:
         method = "with GET"
+    elif message.asked_method in ("GET", "HEAD"):
+        method = f"with {message.asked_method} again"
     else:
-        method = "in practice with GET after a POST"
+        method = "where a POST in practice becomes a GET"
     lasting = "for good" if message.code in (301, 308) else "for now"
-    why = f"The resource is elsewhere {lasting}: the client asks {found[0][:120]} {method}."
+    why = f"The resource is elsewhere {lasting}: the client is to ask for {found[0][:120]}, {method}."
     yield Note(found[1].span, "redirect", why, f"RFC 9110, {REDIRECTS[message.code]}")
 
 
@@ -267,10 +275,12 @@ def _negotiation(message: Message) -> Notes:
     if message.request and (accept := message.line("accept-encoding")):
         yield Note(accept[1].span, "codings offered", f"The client can undo: {accept[0][:80]}.", "RFC 9110, 12.5.3")
     if not message.request and (coding := message.line("content-encoding")):
-        why = f"The content is coded with {coding[0][:40]}: what is counted above is the coded size."
+        why = f"The content is coded with {coding[0][:40]}: lengths and chunks count the coded bytes."
         yield Note(coding[1].span, "content coding", why, "RFC 9110, 8.4")
     if not message.request and (vary := message.line("vary")):
         why = f"The answer depends on the request's {vary[0][:80]}: a cache keeps one answer for each."
+        if vary[0].strip() == "*":
+            why = "The answer depends on more than the request's headers: a cache must ask before it gives it to anybody else."
         yield Note(vary[1].span, "vary", why, "RFC 9110, 12.5.5")
 
 

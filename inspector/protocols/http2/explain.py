@@ -87,7 +87,7 @@ def _settings(layer: Layer) -> list[Note]:
             text, reference = SWITCHES[which, value]
             notes.append(Note(group.span, Setting(which).name, text, reference))
         elif which > 9 and which & 0x0F0F == 0x0A0A:
-            why = "A reserved identifier, sent to make sure that the other side ignores what it does not know."
+            why = "An identifier that nobody has defined: the other side must ignore it, and is kept in practice."
             notes.append(Note(group.span, "greased", why, "RFC 9113, 6.5.2"))
     return notes
 
@@ -232,7 +232,7 @@ def _goaway(layer: Layer) -> list[Note]:
     else:
         why = (
             f"Streams above {last.value} that the other side has opened were not processed and are safe to repeat on a new"
-            f" connection; those up to {last.value} may have been, and go on."
+            f" connection; those up to {last.value} may have been{'' if error.value else ', and go on'}."
         )
     notes = [Note(last.span, "the last stream", why, "RFC 9113, 6.8")]
     if error.value:
@@ -244,7 +244,7 @@ def _goaway(layer: Layer) -> list[Note]:
 def _ping(layer: Layer) -> list[Note]:
     if layer.value("http2.flags.ack.ping"):
         return [Note(layer.span, "the answer", "The same eight octets back: the connection lives.", "RFC 9113, 6.7")]
-    why = "The other side must send these eight octets back before anything else: a test of life and of the round-trip time."
+    why = "The other side must send these eight octets back, if it can before other frames: a test of life and of the delay."
     return [Note(layer.span, "ping", why, "RFC 9113, 6.7")]
 
 

@@ -28,7 +28,7 @@ ETHERTYPES = {
     0x22EB: "ERSPAN type III",
     0x9100: "VLAN double tagging",
     0x8870: "Jumbo LLC",
-    0x8881: "Cisco FabricPath",
+    0x8903: "Cisco FabricPath",
     0x88E5: "MACsec",
     0x88E7: "802.1ah provider backbone bridging",
     0x8909: "Cisco MetaData",

@@ -13,9 +13,9 @@ from inspector.core.protocol import Protocol
 from inspector.protocols.network import ip_options
 from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
 
-DSCP = {0: "CS0", 8: "CS1", 10: "AF11", 12: "AF12", 14: "AF13", 16: "CS2", 18: "AF21", 20: "AF22", 22: "AF23", 24: "CS3",
-        26: "AF31", 28: "AF32", 30: "AF33", 32: "CS4", 34: "AF41", 36: "AF42", 38: "AF43", 40: "CS5", 44: "VOICE-ADMIT",
-        46: "EF", 48: "CS6", 56: "CS7"}  # fmt: skip
+DSCP = {0: "CS0", 1: "LE", 8: "CS1", 10: "AF11", 12: "AF12", 14: "AF13", 16: "CS2", 18: "AF21", 20: "AF22", 22: "AF23",
+        24: "CS3", 26: "AF31", 28: "AF32", 30: "AF33", 32: "CS4", 34: "AF41", 36: "AF42", 38: "AF43", 40: "CS5",
+        44: "VOICE-ADMIT", 46: "EF", 48: "CS6", 56: "CS7"}  # fmt: skip
 ECN = {0: "Not-ECT", 1: "ECT(1)", 2: "ECT(0)", 3: "CE"}
 
 FIELDS = catalog(

@@ -20,15 +20,17 @@ OPTIONS = {PAD1: "Pad1", PADN: "PadN", TUNNEL_LIMIT: "Tunnel encapsulation limit
            RPL: "RPL", 0x26: "Quick-Start", PATH_MTU: "Minimum path MTU", 0x31: "IOAM", RPL_OLD: "RPL", 0x6D: "MPL",
            0x8B: "ILNP nonce", 0x8C: "Line identification", JUMBO: "Jumbo payload", HOME_ADDRESS: "Home address",
            0xEE: "Depth-first forwarding"}  # fmt: skip
-ACTIONS = {0: "skip", 1: "discard", 2: "discard, tell the source", 3: "discard, tell a unicast source"}
+ACTIONS = {0: "skip", 1: "discard", 2: "discard, tell the source", 3: "discard, tell the source unless this was multicast"}
 ALERTS = {0: "multicast listener discovery", 1: "RSVP", 2: "active networks"}
 SOURCE_ROUTE, MOBILE_IPV6, RPL_ROUTE, SEGMENT_ROUTE = 0, 2, 3, 4
 ROUTES = {SOURCE_ROUTE: "source route (deprecated, RFC 5095)", 1: "Nimrod (deprecated)", MOBILE_IPV6: "Mobile IPv6",
           RPL_ROUTE: "RPL source route", SEGMENT_ROUTE: "segment routing", 5: "CRH-16", 6: "CRH-32"}  # fmt: skip
 MESSAGES = {0: "Binding refresh request", 1: "Home test init", 2: "Care-of test init", 3: "Home test", 4: "Care-of test",
             5: "Binding update", 6: "Binding acknowledgement", 7: "Binding error", 8: "Fast binding update",
-            9: "Fast binding acknowledgement", 10: "Fast neighbour advertisement", 12: "Heartbeat",
-            13: "Home agent switch", 16: "Localised routing initiation"}  # fmt: skip
+            9: "Fast binding acknowledgement", 10: "Fast neighbour advertisement", 12: "Home agent switch",
+            13: "Heartbeat", 14: "Handover initiate", 15: "Handover acknowledge", 16: "Binding revocation",
+            17: "Localised routing initiation", 18: "Localised routing acknowledgement", 19: "Update notification",
+            20: "Update notification acknowledgement"}  # fmt: skip
 
 OPTION_FIELDS = (
     heading("ipv6.opt", "Option"),

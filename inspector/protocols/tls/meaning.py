@@ -112,8 +112,8 @@ def _resumption(read: Reader) -> list[Note]:
     if identities:
         count = len(identities)
         tickets = "a ticket" if count == 1 else f"{count} tickets"
-        why = f"The client shows {tickets} of an earlier session. The binders, which cover this hello up to them, prove that it"
-        why += " has the secret."
+        why = f"The client shows {tickets} of an earlier session (or names a key that both were given). The binders, which"
+        why += " cover this hello up to them, prove that it has the secret."
         notes.append(Note(read.extensions[41].span, "resumption", why, "RFC 8446, 4.2.11"))
     ticket = read.extensions.get(35)
     if ticket is not None and ticket.span.size > 4:
@@ -162,7 +162,7 @@ def _choice(read: Reader) -> list[Note]:
         notes.append(Note(read.extensions.get(51, group).span, "key share", why, "RFC 8446, 4.2.8"))
     psk = read.first(f"{_E}.psk.identity.selected")
     if psk is not None:
-        why = f"The server accepts ticket {psk.value} of the hello: no certificate follows, the old session vouches."
+        why = f"The server accepts ticket {psk.value} of the hello (from 0): no certificate follows, the old session vouches."
         notes.append(Note(psk.span, "resumption", why, "RFC 8446, 2.2"))
     downgrade = DOWNGRADES.get(random.value[-8:])
     if downgrade is not None and chosen is None:
@@ -198,7 +198,7 @@ def _server_extensions(read: Reader) -> list[Note]:
 
 
 def _encrypted_extensions(read: Reader) -> list[Note]:
-    why = "The first encrypted message: what the server answers to the client's extensions and needs no key for."
+    why = "The first encrypted message: the server's answer to those extensions of the client that the keys do not depend on."
     notes = [Note(read.layer.span, "the rest of the answer", why, "RFC 8446, 4.3.1"), *_server_extensions(read)]
     if 42 in read.extensions:
         why = "The server has accepted the early data that the client sent with its first flight."
@@ -211,7 +211,7 @@ def _certificates(read: Reader) -> list[Note]:
     found = read.fields.get("tls.handshake.certificate", [])
     if not found:
         why = "No certificate: this side was asked for one and has none that fits."
-        return [Note(read.layer.span, "an empty list", why, reference)]
+        return [Note(read.layer.span, "an empty list", why, reference.replace("7.4.2", "7.4.6"))]
     notes = []
     names = [field for field in found[0].walk() if field.name == "x509ce.dNSName"]
     what = f", for {_words([str(field.value) for field in names], 3)}" if names else ""
@@ -223,7 +223,7 @@ def _certificates(read: Reader) -> list[Note]:
         if not issuers[at]:
             continue
         if issuers[at] == subjects[at]:
-            why = "Issuer and subject are the same: it vouches for itself, and counts only where it is installed as trusted."
+            why = "Issuer and subject are the same: nobody else vouches for it: it counts only where it is trusted by itself."
             notes.append(Note(field.span, "self-issued", why, "RFC 5280, 3.2"))
         elif at + 1 < len(found) and issuers[at] == subjects[at + 1]:
             notes.append(Note(field.span, "chain", f"Issued by the next one in the list, {subjects[at + 1]}.", reference))
@@ -307,14 +307,25 @@ def _ticket(read: Reader) -> list[Note]:
     if seconds is None:
         return []
     reference = "RFC 5077, 3.3" if nonce is None else "RFC 8446, 4.6.1"
-    hours = f"within {seconds.value / 3600:,.1f} hours" if seconds.value else "as long as the server likes"
-    why = f"With this ticket the client can come back {hours} and leave out the certificate."
+    if seconds.value:
+        why = f"With this ticket the client can come back within {_time(seconds.value)} and leave out the certificate."
+    elif nonce is None:
+        why = "With this ticket the client can come back and leave out the certificate; for how long is not said."
+    else:
+        why = "A lifetime of 0: the client is to throw this ticket away at once."
     notes = [Note(read.layer.span, "a ticket", why, reference)]
     early = read.first("tls.early_data.max_early_data_size")
     if early is not None:
         why = f"It may then send up to {early.value:,} bytes before the server has answered (0-RTT)."
         notes.append(Note(early.span, "0-RTT allowed", why, "RFC 8446, 4.6.1"))
     return notes
+
+
+def _time(seconds: int) -> str:
+    """`5 minutes`, `2 hours`: in the largest unit that loses nothing."""
+    units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    size, word = next(unit for unit in units if seconds % unit[0] == 0)
+    return f"{seconds // size:,} {word}{'s' if seconds != size else ''}"
 
 
 def _status(read: Reader) -> list[Note]:

@@ -328,7 +328,7 @@ def explain(layer: Layer) -> list[Note]:
         notes.append(Note(fin.span, "fragment", why, "RFC 6455, 5.4"))
     reserved = layer.find("websocket.rsv")
     if reserved is not None and reserved.value & 4:
-        why = "The message is compressed: its frames together are a deflate stream without its last four bytes, 00 00 ff ff."
+        why = "The message is compressed: its frames hold deflate data, whose last four bytes, 00 00 ff ff, are not sent."
         notes.append(Note(reserved.span, "permessage-deflate", why, "RFC 7692, 6 and 7.2.1"))
     if opcode == Opcode.PING:
         why = "The other side must answer with a Pong that repeats these bytes: a test of life."
@@ -337,10 +337,17 @@ def explain(layer: Layer) -> list[Note]:
         notes.append(Note(layer.span, "pong", "The answer to a Ping, or a heartbeat that nobody asked for.", "RFC 6455, 5.5.3"))
     elif opcode == Opcode.CLOSE:
         code = layer.value("websocket.payload.close.status_code")
-        meaning = CLOSE_CODES.get(code, "a code of the application") if code is not None else "no reason given"
+        meaning = CLOSE_CODES.get(code, _range(code)) if code is not None else "No code and no reason are given"
         why = f"{meaning}. Each side sends one Close frame; after both, the server closes the TCP connection."
         notes.append(Note(layer.span, "close", why, "RFC 6455, 5.5.1, 7.1.1 and 7.4"))
     return notes
+
+
+def _range(code: int) -> str:
+    """Who gives a code its meaning that no registry here names (RFC 6455, 7.4.2)."""
+    if 3000 <= code < 4000:
+        return f"Code {code}, which a library or framework may have registered"
+    return f"Code {code}, which only the application knows" if 4000 <= code < 5000 else f"Code {code}, which has no meaning"
 
 
 CARD = Card(
