@@ -162,3 +162,21 @@ def test_no_prefix_and_no_mutation_raises() -> None:
                 changed[chance.randrange(len(changed))] = chance.choice(b"\x00\xc0\xff\x3f\x01\x0c\x40")
             layer = dissect(bytes(changed))
             assert all(0 <= f.span.start <= f.span.stop <= len(changed) for f in layer.walk())
+
+
+def test_multicast_is_no_question_and_answer() -> None:
+    """The id means nothing there, a time to live of 0 takes a record back (RFC 6762, 10.1 and 18.1)."""
+    a = b"\xc0\x0c\0\1\x80\1" + bytes(4) + b"\0\4\xc0\0\2\x50"
+    gone = {note.title: note for note in dissect(message([a], 0x8400), "mdns").notes}
+    assert gone.keys() == {"to everybody", "goodbye"} and gone["goodbye"].reference == "RFC 6762, 10.1"
+    asked = dissect(message([], 0x0200), "mdns").notes
+    assert [note.title for note in asked] == ["question for example.com", "truncated"] and "whoever" in asked[1].why
+
+
+def test_notes_follow_the_opcode_and_the_question() -> None:
+    assert not dissect(message([], 0x2800)).notes  # an UPDATE asks for nothing
+    alias = record(b"\xc0\x0c", 5, name("other.example"))
+    titles = {note.title: note.why for note in dissect(message([alias], 0x8183)).notes}
+    assert "alias" in titles and titles["no such name"].startswith("The name at the end of the aliases")
+    forgotten = dissect(message([b"\xc0\x0c\0\1\0\1" + bytes(4) + b"\0\4\xc0\0\2\x50"])).notes
+    assert any(note.title == "time to live" and "nobody is to remember it" in note.why for note in forgotten)

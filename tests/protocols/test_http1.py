@@ -266,6 +266,12 @@ def test_every_name_and_value_has_its_bytes() -> None:
         (b"200 OK\r\nConnection: close", "close", "The server will not use this connection"),
         (b"206 Partial Content\r\nContent-Range: bytes 0-4/10", "206 Partial Content", "bytes 0-4/10"),
         (b"200 OK\r\nVary: Accept", "vary", "the request's Accept"),
+        (b"200 OK\r\nVary: *", "vary", "more than the request's headers"),
+        (b"200 OK\r\nCache-Control: max-age=60, private=\"Set-Cookie\"", "caching", "Fresh for 60 seconds."),
+        (b"200 OK\r\nSet-Cookie: s=x; Max-Age=--5", "cookie s", "until the session ends"),
+        (b"200 OK\r\nSet-Cookie: s=x; Domain=.example.test", "cookie s", "for example.test and all below it"),
+        (b"200 OK\r\nAge: 7", "from a cache", "or said that it still holds, 7 seconds ago"),
+        (b"301 Moved Permanently\r\nLocation: /there", "redirect", "with GET again"),
         (b'200 OK\r\nETag: W/"x"', "validator", "a weak one"),
     ],
 )
@@ -294,6 +300,20 @@ def test_the_notes_of_a_request_follow_its_bytes(header: bytes, title: str, said
     notes = {note.title: note.why for note in layer.notes}
     assert said in notes[title]
     assert not any(secret in why for why in notes.values() for secret in ("dXNlcjpzZWNyZXQ=", "abc.def"))
+
+
+@pytest.mark.parametrize(
+    ("request_head", "said"),
+    [
+        (b"PUT / HTTP/1.1\r\nIf-None-Match: *", "nothing is overwritten; else 412"),
+        (b"PUT / HTTP/1.1\r\nIf-None-Match: \"x\"", "else 412"),
+        (b"HEAD / HTTP/1.1\r\nIf-None-Match: *", "else 304"),
+        (b"GET / HTTP/1.1\r\nIf-Range: \"x\"", "done for the range only if"),
+    ],
+)
+def test_a_condition_depends_on_the_method(request_head: bytes, said: str) -> None:
+    layer = talk([(C, request_head + b"\r\nHost: a\r\n\r\n"), (S, OK)])[0].layer
+    assert said in next(note.why for note in layer.notes if note.title == "condition")
 
 
 def test_a_missing_host_is_an_issue() -> None:

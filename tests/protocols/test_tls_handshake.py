@@ -195,6 +195,22 @@ def test_short_messages() -> None:
     assert ticket.value("tls.handshake.session_ticket") == b"abc" and "within 1 hour " in notes(ticket)["a ticket"]
 
 
+@pytest.mark.parametrize(
+    ("lifetime", "session", "said"),
+    [
+        (7200, {}, "within 2 hours"), (86_400, {}, "within 1 day "), (90, {}, "within 90 seconds"),
+        (0, {}, "throw this ticket away"), (0, TLS12, "for how long is not said"),
+    ],
+)  # fmt: skip
+def test_how_long_a_ticket_is_good_for(lifetime: int, session: dict[str, Any], said: str) -> None:
+    rest = b"\0\x03abc" if session else bytes(4) + b"\x01n\0\x03abc\0\0"
+    assert said in notes(layer(message(4, lifetime.to_bytes(4, "big") + rest), session))["a ticket"]
+
+
+def test_an_empty_certificate_is_the_clients() -> None:
+    assert layer(message(11, bytes(3)), TLS12).notes[0].reference == "RFC 5246, 7.4.6"
+
+
 def test_compressed_certificate_is_opened() -> None:
     import zlib
 

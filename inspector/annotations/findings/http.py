@@ -164,10 +164,11 @@ def expired_token(view: View) -> Iterator[Finding]:
             what = f"is not valid before {_moment(begins)}, {milliseconds(int((begins - now) * 1e9))} after it was sent"
         else:
             continue
+        claim = "4.1.4" if what.startswith("expired") else "4.1.5"
         cause = f"401 for {exchange.method}: the token {what}"
         cure = "refresh the token before it expires; if it is new, compare the clocks of issuer and server"
         packets = tuple(part.first for part in (exchange.request, exchange.response) if part is not None)
-        reference = "RFC 7519, 4.1.4; RFC 6750, 3.1"
+        reference = f"RFC 7519, {claim}; RFC 6750, 3.1"
         yield Finding("expired-token", Severity.WARNING, packets, exchange.stream, cause, cure, reference)
 
 

@@ -15,6 +15,7 @@ from inspector.protocols.http2.names import ERRORS, Type
 STALL_NS = 100 * MS  # a receiver that reads gives credit within a round trip; longer than most of these is a reader that waits
 FRAME_HEAD = 9
 NO_ERROR, CANCEL = 0, 8
+ALL_STREAMS = (1 << 31) - 1  # what a GOAWAY names that only announces the end (RFC 9113, 6.8)
 RESPONSES = "gRPC over HTTP/2, Responses"
 CURES = {
     7: "ask again: the server has not looked at it",
@@ -92,6 +93,8 @@ def _goaway(talk: Talk, pdu: Pdu, from_client: bool, raw: bytes) -> Iterator[Fin
     last, code = int.from_bytes(raw[9:13], "big") & 0x7FFFFFFF, int.from_bytes(raw[13:17], "big")
     name = ERRORS.get(code, f"error {code}")
     cause = f"{talk.side(from_client)} ends the connection: GOAWAY, {name} ({code}), the last stream it looked at is {last}"
+    if last == ALL_STREAMS and code == NO_ERROR:  # another GOAWAY names the last one, once no new stream is under way
+        cause = f"{talk.side(from_client)} warns that the connection will end: GOAWAY, {name} ({code}), and no new streams"
     mine = [] if from_client else [one for one in talk.exchanges if one.substream > last]
     if mine:
         cause += f"; {counted(len(mine), 'request')} above it {'was' if len(mine) == 1 else 'were'} not looked at"

@@ -50,7 +50,8 @@ def sse_truncated(talk: Talk) -> Iterator[Finding]:
             continue
         what = "in the middle of an event, which the client throws away" if cut else "before the last chunk"
         word = "a reset" if c.flags[row] & RST else "FIN"
-        cause = f"the event stream ends {what}: {word} after {counted(len(exchange.items), 'event')}"
+        whole = sum(bool(item.pdu.info.get("dispatched")) for item in exchange.items)
+        cause = f"the event stream ends {what}: {word} after {counted(whole, 'whole event')}"
         cure = "look at what ended the server or the proxy; with ids the client asks for what it missed (Last-Event-ID)"
         packets = [int(c.packet[row])] + ([last.packet] if last is not None else [])
         yield talk.finding("sse-truncated", Severity.WARNING, packets, cause, cure, "RFC 9112, 8; WHATWG HTML, 9.2.6")

@@ -176,6 +176,10 @@ def close(c: Connection) -> Iterator[Finding]:
         waits = states.at(int(c.packet[-1]))[states.closed_first] is State.TIME_WAIT
         cause = f"{who} closed first, so {who} holds TIME-WAIT" if waits else f"{who} closed first"
         cure = "a server that closes first collects TIME-WAIT; let the client close where many connections are short"
+        if not waits:
+            cure = "nothing: nobody is left in TIME-WAIT"
+        elif states.closed_first == c.client:
+            cure = "nothing, unless connections are many and short: then the client runs out of ports; keep connections open"
         yield c.finding("closed-first", Severity.NOTE, [first], cause, cure, "RFC 9293, 3.6.1")
 
 
