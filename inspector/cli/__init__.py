@@ -7,7 +7,21 @@ from collections.abc import Sequence
 
 import typer
 
-from inspector.cli import captures, exchanges, explain, fields, findings, flows, follow, info, open_, patterns, show, state
+from inspector.cli import (
+    assert_,
+    captures,
+    exchanges,
+    explain,
+    fields,
+    findings,
+    flows,
+    follow,
+    info,
+    open_,
+    patterns,
+    show,
+    state,
+)
 from inspector.core.errors import InspectError
 
 
@@ -55,6 +69,7 @@ def app(arguments: Sequence[str]) -> int:
     cli.command("state")(state.command)
     cli.command("findings")(findings.command)
     cli.command("patterns")(patterns.command)
+    cli.command("assert")(assert_.command)
     cli.command("follow")(follow.command)
     click = typer.main.get_command(cli)
     try:

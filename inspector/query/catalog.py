@@ -55,7 +55,9 @@ PAYLOADS = catalog(octets("tcp.payload", "TCP payload"), octets("udp.payload", "
 
 def filterable(registry: Registry) -> dict[str, FieldSpec]:
     """Every name that a display filter may ask for."""
-    return {**PAYLOADS, **names(registry)}
+    from inspector.query.exchanges import FIELDS
+
+    return {**PAYLOADS, **FIELDS, **names(registry)}
 
 
 def names(registry: Registry) -> dict[str, FieldSpec]:

@@ -143,6 +143,8 @@ class Block:
         """Rows that cannot have a field or layer of that name."""
         none = np.zeros(self.size, bool)
         owners = self.owners(name)
+        if owners & {"exchange", "finding"}:
+            return none
         if owners <= {"tcp"}:
             return self.regular & ~self.tcp if owners else none
         if owners == {"udp"}:

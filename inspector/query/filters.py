@@ -15,9 +15,10 @@ import numpy.typing as npt
 from inspector.core.field import FieldSpec
 from inspector.core.span import Span
 from inspector.dissection.registry import Registry
-from inspector.query import catalog, syntax
+from inspector.query import catalog, exchanges, syntax
 from inspector.query.decide import Block, Speakers, owners
 from inspector.query.evaluate import Node, Typist, fields_of, holds
+from inspector.query.exchanges import Told
 from inspector.query.syntax import At, FilterError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Filter:
         self.text = text
         self.fields = fields_of(node) if node is not None else frozenset()
         self._node = node
+        self._told: tuple[Session, Told] | None = None
         self._specs = fields
         self._wanted = frozenset(one for name in self.fields for one in catalog.ALIASES.get(name, (name,)))
         of = owners(registry.protocols)
@@ -128,14 +130,25 @@ class Filter:
         """Does one packet pass?"""
         if self._node is None:
             return True
+        told = self._tell(session)
+        if told is not None and self._wanted <= exchanges.FIELDS.keys():
+            return holds(self._node, exchanges.PacketTold(told, number))
         result = session.layers(number) if self._alone else session.dissect(number)
-        return holds(self._node, PacketView(session, result, self._wanted))
+        return holds(self._node, PacketView(session, result, self._wanted, told))
+
+    def _tell(self, session: Session) -> Told | None:
+        """The exchanges and findings of the session, where they are asked for and its end is known; worked out once."""
+        if not (self._wanted & exchanges.FIELDS.keys() and session.complete):
+            return None
+        if self._told is None or self._told[0] is not session:
+            self._told = (session, Told(session, self._wanted))
+        return self._told[1]
 
 
 class PacketView:
     """The values of one dissected packet, for the tests of a filter."""
 
-    def __init__(self, session: Session, result: Dissection, wanted: frozenset[str]) -> None:
+    def __init__(self, session: Session, result: Dissection, wanted: frozenset[str], told: Told | None = None) -> None:
         self._found: dict[str, list[tuple[int, Any]]] = {}
         self._layers: dict[str, int] = {}  # how many layers of each protocol
         for layer in result.layers:
@@ -155,6 +168,8 @@ class PacketView:
                 self._found[name] = [(1, Span(buffer, 0, buffer.size))]
             elif name.startswith("frame."):
                 self._found[name] = [(1, value) for value in catalog.frame_values(session, result, name)]
+            elif told is not None and name.startswith(("exchange.", "finding.")):
+                self._found[name] = [(1, value) for value in told.values(result.packet.number, name)]
 
     def values(self, name: str, layers: tuple[syntax.Range, ...] | None = None) -> list[Any]:
         found = [pair for one in catalog.ALIASES.get(name, (name,)) for pair in self._found.get(one, ())]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from driving import drive, press, screen_text, settle
 from textual.pilot import Pilot
 
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.views.conversations import ConversationTable
+from inspector.tui.views.findings import FindingList
 from inspector.tui.views.follow import FollowText
 from inspector.tui.views.ladder import Ladder
 from inspector.tui.views.story import StoryList
 from inspector.tui.widgets.packet_list import PacketList
 from inspector.tui.widgets.strata_map import StrataMap
+from tests.annotations.net import Net
 
 
 def test_conversations_sort_and_open() -> None:
@@ -189,3 +193,32 @@ def test_story_groups_open_and_close() -> None:
         assert screen.query_one(PacketList).cursor == 9
 
     drive(steps, "https-tls12", start=1, size=(90, 30))
+
+
+def test_findings_are_listed_and_lead_to_their_packets() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "5")
+        findings = screen.query_one(FindingList)
+        text = screen_text(screen)
+        assert findings.has_focus and "E  zero-window" in text and "1 error, 0 warnings, 1 note" in text
+        assert "does not read what it gets" in text and "packets [17] 23" in text
+        await press(pilot, "right")
+        assert "packets 17 [23]" in screen_text(screen) and findings.packet == 23
+        await press(pilot, "j")
+        assert findings.finding is not None and findings.finding.code == "closed-first"
+        await press(pilot, "k", "enter")
+        assert screen.view.key == "packets" and screen.query_one(PacketList).cursor == 23
+
+    drive(steps, "tcp-zero-window")
+
+
+def test_nothing_stands_out(tmp_path: Path) -> None:
+    net = Net()
+    net.lookup(0, "api.example.test", "192.0.2.80")
+    net.session(tmp_path).close()
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "5", "j", "enter")
+        assert "nothing stands out" in screen_text(screen) and screen.view.key == "findings"
+
+    drive(steps, str(tmp_path / "net.pcap"))

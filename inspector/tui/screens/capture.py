@@ -26,6 +26,7 @@ from inspector.tui.finding import Found, search, wanted
 from inspector.tui.messages import Asked, Copied, Decrypts, GoTo, Loaded, Matched, ShowFlow
 from inspector.tui.taking import save_body
 from inspector.tui.views.conversations import ConversationsView
+from inspector.tui.views.findings import FindingsView
 from inspector.tui.views.follow import FollowView
 from inspector.tui.views.ladder import LadderView
 from inspector.tui.views.packets import PacketsView
@@ -40,7 +41,7 @@ NARROW = (110, 36)  # columns and lines below which the panes give up their fram
 TELL = 0.2  # seconds between two looks at how far loading is
 TINY = 20  # lines below which only the list is left
 VIEWS: dict[str, type[View]] = {
-    "1": PacketsView, "2": ConversationsView, "3": LadderView, "4": StreamView, "6": StoryView,
+    "1": PacketsView, "2": ConversationsView, "3": LadderView, "4": StreamView, "5": FindingsView, "6": StoryView,
     "f": FollowView,
 }  # by the key that leads there  # fmt: skip
 

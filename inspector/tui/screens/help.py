@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 KEYS = """\
 Everywhere
-  1 2 3 4 6 f  packets, conversations, ladder, stream, story, follow
+  1–6 f        packets, conversations, ladder, stream, findings, story; follow
   { }          the conversation before, the next one
   /            filter: Tab completes, ↑ ↓ choose, an empty one shows all
   Ctrl-F n N   look for a text, or for bytes as 0x0d0a; next, before
@@ -40,6 +40,9 @@ Conversations
 Ladder, follow
   a            segments or messages; text or hexadecimal
   Enter        to the packet
+
+Findings
+  Enter        to the packet that proves it; ← → choose another one of its evidence
 
 Story
   Enter        to the packet of the sentence; open or close a group
