@@ -11,7 +11,7 @@ from inspector.index import Index
 from inspector.streams.analysis import Edges, Segment
 
 SACK, NOP, END = 5, 1, 0
-PART = 65_536  # segments in one part
+PART = 32_768  # segments in one part
 _STAMPS = b"\x01\x01\x08\x0a"  # what nearly every segment of a connection with timestamps carries: NOP, NOP, timestamps
 _SMALLEST = 10  # kind, length and one block (RFC 2018, 3)
 Int64s = npt.NDArray[np.int64]
