@@ -20,6 +20,7 @@ from inspector.core.limits import MAX_CONVERSATIONS, MAX_SEGMENTS
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame, Span
 from inspector.core.stream import Pdu
+from inspector.core.tcp_flags import segment_words
 from inspector.core.text import printable
 from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
@@ -219,7 +220,7 @@ class Session:
 
     def time_of(self, number: int) -> int:
         """When a packet was captured, in nanoseconds since 1970."""
-        return int(self.index.column("time_ns")[number - 1])
+        return self.index.value("time_ns", number)
 
     def comments(self, number: int) -> list[str]:
         """The comments that the capture's author gave a packet."""
@@ -227,7 +228,7 @@ class Session:
 
     def frame(self, number: int) -> Frame:
         """A packet's bytes as a buffer."""
-        size = int(self.index.column("captured")[number - 1])
+        size = self.index.value("captured", number)
         return Frame(number, size, lambda: self.packet(number).data)
 
     def save(self, path: str, numbers: Iterable[int]) -> int:
@@ -275,7 +276,7 @@ class Session:
         if flow < 0 or self.index.flows.protocol(flow) != TCP or not self.complete:
             return None
         conversation = self.conversation(flow)
-        if self.index.column("payload_length")[number - 1] and not conversation.recognised(number):
+        if self.index.value("payload_length", number) and not conversation.recognised(number):
             return None
         result = Dissection(self.packet(number))
         for pdu in conversation.pdus(number):
@@ -304,7 +305,7 @@ class Session:
         from inspector.streams.tcp_layer import enrich
 
         known = self.tcp(flow)
-        direction = int(self.index.column("direction")[number - 1])
+        direction = self.index.value("direction", number)
         enrich(tcp, self.registry.protocols["tcp"].fields, known, number, direction)
 
     def _stream_notes(self, result: Dissection, tcp: Layer, conversation: Conversation, number: int) -> None:
@@ -455,9 +456,9 @@ class Session:
 
     def _payload(self, number: int) -> Span:
         """Where a packet's TCP payload lies; in a reassembled datagram for one that came in fragments."""
-        offset = int(self.index.column("payload_offset")[number - 1])
+        offset = self.index.value("payload_offset", number)
         if offset >= 0:
-            length = int(self.index.column("payload_length")[number - 1])
+            length = self.index.value("payload_length", number)
             return Span(self.frame(number), offset, offset + length)
         tcp = self.engine.dissect(self.packet(number), lambda: self.packet(number).data).last("tcp")
         assert tcp is not None
@@ -494,11 +495,8 @@ class Session:
                     field.value = field.value - peer & 0xFFFFFFFF
             self._generate(layer, "tcp.window_size", transport.window << shift, Span(at.buffer, at.start + 14, at.start + 16))
             size = layer.value("tcp.len", 0)
-            acknowledges = f"  ack {acked:,}" if transport.flags & 0x10 else ""
-            from inspector.protocols.transport.tcp import flag_words
-
-            ports = f"{transport.sport} → {transport.dport}"
-            layer.summary = f"{ports}  {flag_words(transport.flags)}  seq {relative:,}{acknowledges}  len {size:,}"
+            ports = (transport.sport, transport.dport)
+            layer.summary = segment_words(ports, transport.flags, relative, acked, size)
 
     def _generate(self, layer: Layer, name: str, value: int, span: Span) -> None:
         spec = self.registry.protocols[layer.protocol].fields[name]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inspector.core.field import Field, Kind, address_text, cell
+from inspector.core.tcp_flags import segment_words
 from inspector.core.text import printable
+from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV6_TCP
 
 if TYPE_CHECKING:
     from inspector.session import Session
@@ -35,6 +37,9 @@ class Row(NamedTuple):
 
 def packet_row(session: Session, number: int, deep: bool = True) -> Row:
     """One line of the packet list. deep: with what its conversation says."""
+    plain = None if deep else _plain_row(session, number)
+    if plain is not None:
+        return plain
     result = session.dissect(number) if deep else session.layers(number)
     packet = result.packet
     source = destination = ""
@@ -66,6 +71,23 @@ def packet_row(session: Session, number: int, deep: bool = True) -> Row:
         stream,
         severity,
     )
+
+
+def _plain_row(session: Session, number: int) -> Row | None:
+    """The line of a TCP segment that the columns can tell, which needs no protocol imported; None for all others."""
+    index, flow = session.index, session.index.flow_of(number)
+    if flow < 0 or index.value("shape", number) not in (SHAPE_IPV4_TCP, SHAPE_IPV6_TCP):
+        return None
+    flows, side, flags = index.flows, index.value("direction", number), index.value("flags", number)
+    sequence = index.value("seq", number) - flows.base_seq[flow][side] & 0xFFFFFFFF
+    acknowledged = index.value("ack", number) - flows.base_seq[flow][1 - side] & 0xFFFFFFFF
+    ports = (flows.sport(flow), flows.dport(flow))
+    ends = [session.name(address, number) for address in flows.addresses(flow)]
+    return Row(
+        number, index.value("time_ns", number), ends[side], ends[1 - side], "TCP", index.value("wire", number),
+        segment_words((ports[side], ports[1 - side]), flags, sequence, acknowledged, index.value("payload_length", number)),
+        flow, 0,
+    )  # fmt: skip
 
 
 def _end(session: Session, field: Field, packet: int) -> str:

@@ -45,6 +45,10 @@ class Index:
         """A column, one value a packet."""
         return self._columns.column(name)
 
+    def value(self, name: str, number: int) -> int:
+        """A column's value of one packet: while a capture grows, much quicker than the whole column."""
+        return self._columns.value(name, number - 1)
+
     def flow_of(self, number: int) -> int:
         """The flow of a packet, -1 for none."""
         return self._columns.value("flow", number - 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from inspector.annotations import http
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.span import Buffer
@@ -28,6 +27,8 @@ def of_bytes(buffer: Buffer, ranges: list[tuple[int, int]]) -> str:
 
 def of_request(result: Dissection) -> str:
     """The request in a packet as a curl command; empty where it has none."""
+    from inspector.annotations import http
+
     found = http.request(result)
     return curl.command(found.method, found.url, found.headers, found.body) if found is not None else ""
 
@@ -46,6 +47,8 @@ def body_name(result: Dissection) -> str:
 
 def save_body(path: str, result: Dissection) -> int:
     """Write the body in a packet to a file; returns its size. Raises InspectError where it cannot be written."""
+    from inspector.annotations import http
+
     found = http.body(result)
     data = found.read() if found is not None else b""
     with written(path) as file:

@@ -245,3 +245,17 @@ def test_show_of_a_bundled_capture_is_quick() -> None:
     begun = time.perf_counter()
     assert run("show", "sse", "-n", "1").returncode == 0
     assert time.perf_counter() - begun < 10
+
+
+def test_no_protocol_is_imported_before_the_first_rows_are_shown() -> None:
+    code = """
+import sys
+import inspector.cli.open_, inspector.tui.app
+from inspector.session import open_session
+print(open_session("http-get").row(5, deep=False).info)
+print([name for name in sys.modules if name.startswith("inspector.protocols.")])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    info, imported = done.stdout.splitlines()
+    assert "seq" in info
+    assert imported == "[]"

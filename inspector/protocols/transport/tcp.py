@@ -23,10 +23,9 @@ from inspector.core.field import (
 )
 from inspector.core.layer import Severity
 from inspector.core.protocol import Protocol
+from inspector.core.tcp_flags import flag_words
 from inspector.protocols.transport import tcp_options
 from inspector.protocols.transport.ports import verify
-
-FLAGS = {"SYN": 0x02, "FIN": 0x01, "RST": 0x04, "PSH": 0x08, "ACK": 0x10, "URG": 0x20, "ECE": 0x40, "CWR": 0x80, "AE": 0x100}
 
 # The marks of Wireshark's TCP analysis (its User's Guide, 7.5).
 ANALYSIS = {
@@ -38,7 +37,6 @@ ANALYSIS = {
     "window_full": "Window full", "window_update": "Window update", "keep_alive": "Keep-alive",
     "keep_alive_ack": "Answer to a keep-alive",
 }  # fmt: skip
-
 FIELDS = catalog(
     u16("tcp.srcport", "Source port"),
     u16("tcp.dstport", "Destination port"),
@@ -82,11 +80,6 @@ FIELDS = catalog(
     heading("tcp.analysis.flags", "Marks"),
     *(heading(f"tcp.analysis.{name}", label) for name, label in ANALYSIS.items()),
 ) | tcp_options.FIELDS
-
-
-def flag_words(flags: int) -> str:
-    """`SYN ACK`, the flags that are set, the telling ones first."""
-    return " ".join(name for name, bit in FLAGS.items() if flags & bit)
 
 
 def dissect(c: Cursor) -> None:

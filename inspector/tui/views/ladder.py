@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 from inspector.annotations.messages import messages
 from inspector.core.field import address_text
 from inspector.core.stream import Pdu
-from inspector.protocols.transport.tcp import flag_words
+from inspector.core.tcp_flags import flag_words
 from inspector.session import Session
 from inspector.streams.tcp_layer import MEANINGS, Tcp
 from inspector.tui.cells import fit, right, seconds

@@ -14,7 +14,6 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from inspector.annotations.http import body, partner
 from inspector.annotations.osi import Level, lens
 from inspector.core.field import Field
 from inspector.core.layer import Layer
@@ -303,6 +302,8 @@ class PacketsView(View):
 
     def action_partner(self) -> None:
         """From a request to its response, and back."""
+        from inspector.annotations.http import partner
+
         number = partner(self._result) if self._result is not None else None
         if number is None:
             self.notify("no request or response completes in this packet", timeout=3)
@@ -317,6 +318,8 @@ class PacketsView(View):
             self.notify("no HTTP request completes in this packet", timeout=3)
 
     def action_save_body(self) -> None:
+        from inspector.annotations.http import body
+
         if self._result is not None and body(self._result) is not None:
             self.post_message(Asked("body", "Save the body as", taking.body_name(self._result)))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.segment import Segment
 from textual import work
@@ -12,13 +12,15 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.worker import get_current_worker
 
-from inspector.annotations.story import Step, ranges
 from inspector.core.text import printable
 from inspector.session import Session
 from inspector.tui.cells import fit, right
 from inspector.tui.messages import GoTo
 from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece
+
+if TYPE_CHECKING:
+    from inspector.annotations.story import Step
 
 TIME, PACKETS = 11, 16  # cells of the columns in front of the sentences
 FEW = 80  # steps that are shown with their groups open
@@ -195,6 +197,8 @@ class StoryList(LineList):
         step = shown.step
         if shown.first:
             base = self._session.time_of(1)
+            from inspector.annotations.story import ranges
+
             packets = ranges(step.packets) if len(step.packets) < 50 else f"{step.packets[0]} … {step.packets[-1]}"
             if len(packets) > PACKETS:
                 packets = f"{step.packets[0]} … {step.packets[-1]}"
