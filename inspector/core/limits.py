@@ -17,3 +17,6 @@ MAX_HEADER_FIELDS = 2000  # representations in one header block: one octet each 
 MAX_CONVERSATIONS = 192 * 1024 * 1024  # bytes of followed conversations in memory; others are followed again when asked for
 MAX_SEGMENTS = 2_000_000  # analysed TCP segments in memory, 31 bytes each; others are analysed again when asked for
 MAX_STREAMS = 10_000  # HTTP/2 streams remembered in one connection, closed ones too: frames may still arrive for them
+MAX_BORROWED_BYTES = 4096  # of a payload that dpkt or scapy is given: their time can grow with its square
+MAX_BORROWED_FIELDS = 2000  # of a borrowed layer
+MAX_BORROWED_DEPTH = 8  # packets inside the fields of packets, as scapy nests them: each level reads its bytes once more

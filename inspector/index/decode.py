@@ -16,7 +16,7 @@ from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV4_UDP, SHAPE_IPV6_T
 from inspector.index.flows import TCP, UDP
 from inspector.sources import Batch
 
-TUNNEL_PORTS = (2123, 2152, 3544, 4341, 4342, 4789, 4790, 5072, 5247, 6081, 8472)
+TUNNEL_PORTS = (1701, 2123, 2152, 3544, 4341, 4342, 4789, 4790, 5072, 5247, 6081, 8472, 37008)
 ETHERNET, SLL, SLL2, NULL, LOOP = 1, 113, 276, 0, 108
 RAW = (12, 14, 101, 228, 229)
 IPV4, IPV6 = 0x0800, 0x86DD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspector.core.protocol import Protocol
+from inspector.protocols.borrowed.table import PROTOCOLS as BORROWED
 from inspector.protocols.database import postgres
 from inspector.protocols.dns import dns
 from inspector.protocols.encodings import form, json, multipart, protobuf, text
@@ -104,4 +105,5 @@ PROTOCOLS: tuple[Protocol, ...] = (
     text.PLAIN,
     form.PROTOCOL,
     multipart.PROTOCOL,
+    *BORROWED,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from inspector.core.errors import InspectError
 from inspector.core.field import Base, FieldSpec, catalog, duration, octets, string, time, u32
 from inspector.dissection.registry import Registry
+from inspector.protocols.borrowed import table as borrowed
 
 if TYPE_CHECKING:
     from inspector.dissection.engine import Dissection
@@ -71,7 +72,7 @@ def check(registry: Registry, wanted: list[str]) -> None:
     """Raises InspectError for a name that no field has, with the nearest one."""
     known = names(registry)
     for name in wanted:
-        if name not in known and name not in registry.protocols and name not in PLANNED:
+        if name not in known and name not in registry.protocols and name not in PLANNED and borrowed.named(name) is None:
             from difflib import get_close_matches
 
             near = get_close_matches(name, known, 1, 0.5)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from inspector.core.errors import InspectError
 from inspector.core.field import cell
 from inspector.core.text import printable
+from inspector.protocols.borrowed import table as borrowed
 from inspector.query.catalog import ALSO, check
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def lines(session: Session, names: list[str], style: Style, passing: Filter | No
 def _upper(session: Session, wanted: frozenset[str]) -> frozenset[str] | None:
     """The protocols that have the wanted fields, where all of them stand above the transport: then the packets' own layers
     need not be built. None where others are wanted too."""
-    if "frame.protocols" in wanted:
+    if "frame.protocols" in wanted or any(name.startswith(borrowed.PREFIX) for name in wanted):
         return None
     sought = _sought(wanted).keys()
     found = [

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from inspector.core.field import FieldSpec
 from inspector.core.span import Span
 from inspector.dissection.registry import Registry
+from inspector.protocols.borrowed import table as borrowed
 from inspector.query import catalog, exchanges, syntax
 from inspector.query.decide import Block, Speakers, owners
 from inspector.query.evaluate import Node, Typist, fields_of, holds
@@ -43,7 +44,7 @@ def compile(text: str, registry: Registry) -> Filter:
     if tree is None:
         return Filter(text, None, fields, registry)
     protocols = frozenset(registry.protocols) | {"frame"}
-    _check_planned(text, tree, fields)
+    _check_words(text, tree, fields)
     try:
         node = Typist(text, fields, protocols).test(tree)
     except RecursionError:
@@ -51,13 +52,16 @@ def compile(text: str, registry: Registry) -> Filter:
     return Filter(text, node, fields, registry)
 
 
-def _check_planned(text: str, tree: Any, fields: dict[str, FieldSpec]) -> None:
-    """Names of Wireshark's that mean nothing here yet must not look as if no packet had them."""
+def _check_words(text: str, tree: Any, fields: dict[str, FieldSpec]) -> None:
+    """Names of Wireshark's that mean nothing here yet must not look as if no packet had them. What is borrowed from a library
+    is declared there, and added to `fields` where it is asked for."""
     todo = [tree]
     while todo:
         node = todo.pop()
         if isinstance(node, syntax.Word) and node.text in catalog.PLANNED and node.text not in fields:
             raise FilterError(text, f"{node.text} is not dissected here yet", node.at)
+        if isinstance(node, syntax.Word) and (spec := borrowed.named(node.text)) is not None:
+            fields[node.text] = spec
         if isinstance(node, tuple) and not isinstance(node, At | syntax.Range):
             todo.extend(part for part in node if isinstance(part, tuple))
 
