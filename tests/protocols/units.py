@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import test_borrowed
 import test_starttls
 from packets import REGISTRY, dissect
 from scapy.layers.inet import IP, UDP
@@ -93,6 +94,8 @@ def _packets() -> Iterator[tuple[str, bytes, int]]:
             for name, case in importlib.import_module(path.stem).CASES.items():
                 link, data = case[:2] if isinstance(case[0], int) else (1, case[0])
                 yield f"{path.stem} {name}", bytes(data), link
+    for name, data in test_borrowed.tail().items():
+        yield f"test_borrowed {name}", data, 1
     for name, (link, head) in LINKS.items():
         yield name, head + bytes(IP() / UDP(sport=4000, dport=4001) / b"x"), link
     for name, (header, body) in HEADERS.items():

@@ -156,7 +156,6 @@ LOANS = (
     _scapy("wg", "WireGuard", 3, "contrib.wireguard", "Wireguard", {"udp.port": (51820,)}),
     _scapy("coap", "CoAP", 7, "contrib.coap", "CoAP", {"udp.port": (5683,)}),
     _scapy("pfcp", "PFCP", 7, "contrib.pfcp", "PFCP", {"udp.port": (8805,)}),
-    _scapy("kerberos", "Kerberos", 7, "layers.kerberos", "Kerberos", {"udp.port": (88,)}),
     _scapy("cldap", "LDAP", 7, "layers.ldap", "CLDAP", {"udp.port": (389,)}),
     _scapy("knxip", "KNX", 7, "contrib.knx", "KNX", {"udp.port": (3671,)}),
     _scapy("rtps", "RTPS", 7, "contrib.rtps", "RTPS", {"udp.port": (7400, 7401, 7410, 7411)}),
