@@ -60,19 +60,21 @@ def open_session(
     decode_as: Mapping[tuple[str, Any], str] | None = None,
     proto: Sequence[str] = (),
     load: bool = True,
+    growing: bool = False,
 ) -> Session:
     """Open a capture: a path, the name of a bundled capture, or the descriptor of a pipe.
 
     proto: .proto files and descriptor sets, for what protobuf messages mean;
     load: build the index at once; a screen that shows progress calls `Session.load` in a thread instead.
+    growing: the file is still being written; `Session.grow` takes in what is new, and `Session.load` what is last.
     Raises InspectError where it is no capture, where `decode_as` names an unknown protocol, and for a wrong schema.
     """
     title = "standard input" if isinstance(source, int) else os.path.basename(source)
     schema = _schema(proto) if proto else None
     opened = open_source(source if isinstance(source, int) else resolve(source))
     try:
-        session = Session(opened, title, keylog=keylog, decode_as=decode_as, schema=schema)
-        if load:
+        session = Session(opened, title, keylog=keylog, decode_as=decode_as, schema=schema, growing=growing)
+        if load and not growing:
             session.load()
     except BaseException:
         opened.close()
@@ -113,6 +115,7 @@ class Session:
         keylog: str | None = None,
         decode_as: Mapping[tuple[str, Any], str] | None = None,
         schema: Schema | None = None,
+        growing: bool = False,
     ) -> None:
         self.source = source
         self.title = title
@@ -124,12 +127,16 @@ class Session:
         self._fragments = Fragments()
         self.index = Index(source, self._transports)
         self.complete = False
+        self.growing = growing  # conversations are followed as far as they go, and further when there are more packets
         self.progress = 0.0
         self._conversations: Kept[int, Conversation] = Kept(MAX_CONVERSATIONS)
         self._tcp: Kept[int, Tcp] = Kept(MAX_SEGMENTS)
+        self._tcp_of: dict[int, tuple[int, tuple[int, int]]] = {}  # what those of `_tcp` have seen of a growing capture
         self._facts = Facts()
         self._facts_lock = threading.Lock()
-        self._pending: deque[int] | None = None  # packets that can teach and have not been asked
+        self._pending: deque[int] = deque()  # packets that can teach and have not been asked
+        self._teaching: list[int] = []  # the flows of such packets, of the first `_asked` flows
+        self._asked = self._scanned = 0  # flows, and packets, that were looked at for such
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
         self._exchanges: tuple[int, list[Exchange]] | None = None  # of so many packets
         self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
@@ -184,25 +191,40 @@ class Session:
             self._conversations.clear()
             self._tcp.clear()
             self._learned = 0
-            self.complete = True
+            self.complete, self.growing = True, False
         self.progress = 1.0
+
+    def grow(self) -> bool:
+        """Take in what has been written to a growing capture since; whether there was more."""
+        before = self.count
+        self.index.build()
+        return self.count > before
+
+    @property
+    def _follows(self) -> bool:
+        """Conversations are followed. Of an ordinary capture that is still read they are not: it is soon complete."""
+        return self.complete or self.growing
 
     def facts(self, packet: int) -> Facts:
         """What conversations have taught one another by `packet`; nothing until the capture is loaded."""
         with self._facts_lock:
-            if self.complete:
-                if self._pending is None:
-                    self._pending = deque(self._teachers())
+            if self._follows:
+                self._pending.extend(self._teachers())
                 while self._pending and self._pending[0] <= packet:
                     number = self._pending.popleft()
                     self._facts.learn(number, self.dissect(number).layers)
             return self._facts
 
     def _teachers(self) -> list[int]:
-        """The packets of conversations that can teach, in order."""
-        flows = self.index.flows
-        found = [flow for flow in range(len(flows)) if flows.sport(flow) in DNS_PORTS or flows.dport(flow) in DNS_PORTS]
-        return sorted(int(number) for flow in found for number in self.index.flow_packets(flow))
+        """The packets of conversations that can teach, in order: those that were not there when it was asked last."""
+        after, count, flows = self._scanned, self.count, self.index.flows
+        if after == count:
+            return []
+        new = range(self._asked, len(flows))
+        self._teaching += [flow for flow in new if flows.sport(flow) in DNS_PORTS or flows.dport(flow) in DNS_PORTS]
+        self._asked, self._scanned = new.stop, count
+        found = self.index.packets_of(self._teaching, after) if self._teaching else np.zeros(0, np.int64)
+        return [int(number) for number in found if number <= count]
 
     def name(self, address: bytes, packet: int) -> str:
         """An address as a name where the capture knows one by `packet` (its name blocks, then DNS answers), else as text."""
@@ -255,7 +277,7 @@ class Session:
         result = self.layers(number)
         tcp = result.last("tcp")
         flow = self.index.flow_of(number)
-        if tcp is None or flow < 0 or not self.complete:  # before the end of the capture nobody knows what completes where
+        if tcp is None or flow < 0 or not self._follows:  # before the end of the capture nobody knows what completes where
             return result
         self._analysis(tcp, flow, number)
         conversation = self.conversation(flow)
@@ -273,7 +295,7 @@ class Session:
         """Of a packet only the units that its TCP conversation completes there, without notes and issues, and of them
         those that may show a protocol of `only`; None where its payload is not the conversation's to read."""
         flow = self.index.flow_of(number)
-        if flow < 0 or self.index.flows.protocol(flow) != TCP or not self.complete:
+        if flow < 0 or self.index.flows.protocol(flow) != TCP or not self._follows:
             return None
         conversation = self.conversation(flow)
         if self.index.value("payload_length", number) and not conversation.recognised(number):
@@ -339,12 +361,14 @@ class Session:
     # --- conversations
 
     def conversation(self, flow: int) -> Conversation:
-        """A TCP flow, followed from its first packet to its last."""
+        """A TCP flow, followed from its first packet to its last (of a growing capture: to the last that has come)."""
         with self._lock:
             found = self._conversations.get(flow)
             if found is not None and self._outdated(found):
                 self._learned = 0  # what is known now may open earlier sessions too
             elif found is not None:
+                if self.growing and self._follow_on(found):
+                    self._conversations.put(flow, found, found.weight)
                 return found
             found = self._follow(flow)
             self._conversations.put(flow, found, found.weight)
@@ -357,9 +381,19 @@ class Session:
 
         with self._lock:
             found = self._tcp.get(flow)
-            if found is None:
-                first, second = self.index.flows.shift[flow]
-                found = follow(parts(self.index, flow, self._sack), (first, second))
+            first, second = self.index.flows.shift[flow]
+            scales, count = (int(first), int(second)), self.count
+            if self.growing:
+                seen, known = self._tcp_of.get(flow, (0, scales))
+                if found is None or known != scales:  # a SYN that came since tells how to read the windows before it
+                    found, seen = follow((), scales), int(self.index.flows.first[flow]) - 1
+                if seen < count:
+                    packets = self.index.packets_of([flow], seen)
+                    found.feed(parts(self.index, packets[packets <= count], self._sack))
+                    self._tcp.put(flow, found, len(found.analysis.packets))
+                self._tcp_of[flow] = count, scales
+            elif found is None:
+                found = follow(parts(self.index, self.index.flow_packets(flow), self._sack), scales)
                 self._tcp.put(flow, found, len(found.analysis.packets))
             return found
 
@@ -371,11 +405,26 @@ class Session:
 
     def _follow(self, flow: int) -> Conversation:
         conversation = self._conversation(flow)
+        if self.growing:
+            self._follow_on(conversation)
+            return conversation
         packets = self.index.flow_packets(flow)
         for start in range(0, len(packets), MANY):
             conversation.follow(self._columns(packets[start : start + MANY]))
         conversation.finish()
         return conversation
+
+    def _follow_on(self, conversation: Conversation) -> bool:
+        """Feed a conversation of a growing capture the segments that have come since; whether any had."""
+        after, count = max(conversation.reached, int(self.index.flows.first[conversation.id]) - 1), self.count
+        if after >= count:
+            return False
+        conversation.reached = count
+        packets = self.index.packets_of([conversation.id], after)
+        packets = packets[packets <= count]
+        for start in range(0, len(packets), MANY):
+            conversation.follow(self._columns(packets[start : start + MANY]))
+        return len(packets) > 0
 
     def _conversation(self, flow: int) -> Conversation:
         ports = (int(self.index.flows.sport(flow)), int(self.index.flows.dport(flow)))
@@ -589,7 +638,12 @@ class Session:
     def followed(self, number: int) -> bool:
         """What the packet's conversation says of it is at hand: `dissect` and `row` need not follow it first."""
         flow = self.index.flow_of(number)
-        return flow < 0 or self.index.flows.protocol(flow) != TCP or (flow in self._conversations and flow in self._tcp)
+        if flow < 0 or self.index.flows.protocol(flow) != TCP:
+            return True
+        conversation = self._conversations.get(flow)
+        if conversation is None or flow not in self._tcp:
+            return False
+        return not self.growing or (number <= conversation.reached and number <= self._tcp_of[flow][0])
 
     def row(self, number: int, deep: bool = True) -> Row:
         """One line of the packet list. deep: with what its conversation says."""

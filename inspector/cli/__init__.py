@@ -17,6 +17,8 @@ from inspector.cli import (
     flows,
     follow,
     info,
+    interfaces,
+    live,
     open_,
     patterns,
     show,
@@ -59,6 +61,8 @@ def app(arguments: Sequence[str]) -> int:
     )
     cli.callback(invoke_without_command=True)(_home)
     cli.command("open")(open_.command)
+    cli.command("live")(live.command)
+    cli.command("interfaces")(interfaces.command)
     cli.command("captures")(captures.command)
     cli.command("info")(info.command)
     cli.command("show")(show.command)

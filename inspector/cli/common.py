@@ -13,6 +13,7 @@ import typer
 from inspector.core.errors import InspectError
 
 if TYPE_CHECKING:
+    from inspector.export.rows import Row
     from inspector.query.filters import Filter
     from inspector.session import Session
 
@@ -94,6 +95,11 @@ def chosen(session: Session, ranges: str | None, text: str | None) -> Iterator[i
         for number in packet_numbers(ranges, session.count):
             if found.accepts(session, number):
                 yield number
+
+
+def packet_line(row: Row) -> str:
+    """A packet in one line, where standard output is no terminal."""
+    return f"{row.number:>6} {row.time_ns / 1e9:.6f} {row.source} → {row.destination} {row.protocol} {row.length} {row.info}"
 
 
 def write_lines(lines: Iterable[str]) -> None:

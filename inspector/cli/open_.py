@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, Proto, decode_as, tell_damage
+from inspector.cli.common import DecodeAs, File, Keylog, Proto, decode_as, packet_line, tell_damage
 from inspector.core.errors import InspectError
 
 
@@ -29,8 +29,7 @@ def command(
     if not sys.stdout.isatty():
         session.load()
         for row in session.rows(1, session.count + 1):
-            ends = f"{row.source} → {row.destination}"
-            print(f"{row.number:>6} {row.time_ns / 1e9:.6f} {ends} {row.protocol} {row.length} {row.info}")
+            print(packet_line(row))
         tell_damage(session)
         return
     from inspector.tui.app import run

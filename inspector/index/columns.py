@@ -60,6 +60,12 @@ class Columns:
             raise IndexError(row)
         return int(self._blocks[row // BLOCK][name][row % BLOCK])
 
+    def since(self, name: str, start: int) -> Column:
+        """The rows of a column from `start` on; of a capture that grows, without a look at what was there before."""
+        count, first = self.count, start // BLOCK
+        parts = [block[name] for block in self._blocks[first : -(-count // BLOCK)]]
+        return np.concatenate(parts)[start - first * BLOCK : count - first * BLOCK] if parts else np.zeros(0, TYPES[name])
+
     def column(self, name: str) -> Column:
         """A whole column; kept until the capture has grown."""
         count = self.count

@@ -69,6 +69,12 @@ class Index:
                 self._order = (count, order, starts)
             return self._order[1:]
 
+    def packets_of(self, flows: list[int], after: int) -> npt.NDArray[np.int64]:
+        """The numbers of these flows' packets behind packet `after`, in order: for a capture that grows."""
+        own = self._columns.since("flow", after)
+        wanted = own == flows[0] if len(flows) == 1 else np.isin(own, flows)
+        return np.flatnonzero(wanted).astype(np.int64) + after + 1
+
     def packet(self, number: int) -> Packet:
         """A packet by its number, from 1. Raises IndexError where there is none."""
         value, row = self._columns.value, number - 1

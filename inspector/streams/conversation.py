@@ -39,6 +39,7 @@ class Conversation:
         for direction in (0, 1):
             buffer = TcpBuffer(f"tcp:{id}.{direction}", payload, load)
             self.directions.append(Direction(buffer, Reader(buffer, direction)))
+        self.reached = 0  # packets of a growing capture that were looked at
         self.ranges = Ranges()
         self._root: TreeNode | None = None
         self._last = 0

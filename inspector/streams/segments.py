@@ -42,9 +42,9 @@ class Part:
         return Part([column[start:stop] for column in self._columns], self.bare[start:stop], lambda at: self._sack(start + at))
 
 
-def parts(index: Index, flow: int, odd: Callable[[int], Edges]) -> Iterator[Part]:
-    """The flow's segments in packet order. odd: gives the SACK blocks of a packet that the columns cannot read."""
-    packets = index.flow_packets(flow)
+def parts(index: Index, packets: Int64s, odd: Callable[[int], Edges]) -> Iterator[Part]:
+    """A flow's segments, from the numbers of its packets, in order. odd: gives the SACK blocks of a packet that the columns
+    cannot read."""
     stamped = False
     for start in range(0, len(packets), PART):
         packet = packets[start : start + PART]

@@ -83,26 +83,30 @@ class Tcp(NamedTuple):
     analysis: Analysis
     states: States
 
+    def feed(self, parts: Iterable[Part]) -> None:
+        """More segments, in packet order."""
+        many, few = FIRST, FEW
+        for part in parts:
+            at, size = 0, len(part)
+            while at < size:
+                tried = part.slice(at, at + many)
+                taken = _steady(self, tried)
+                at += taken
+                if taken == len(tried):
+                    many *= 2
+                    continue
+                # What is not steady goes one by one: the more of it, the less there is to be gained from trying again soon.
+                many, few = FIRST, FEW if taken > FEW else min(few * 2, FIRST)
+                for segment in part.segments(at, at + few):
+                    self.analysis.feed(segment)
+                    self.states.feed(segment)
+                at += few
+
 
 def follow(parts: Iterable[Part], scales: tuple[int, int]) -> Tcp:
     """Analyse a conversation's segments, in packet order. scales: as `Analysis` takes them."""
     found = Tcp(Analysis(scales), States())
-    many, few = FIRST, FEW
-    for part in parts:
-        at, size = 0, len(part)
-        while at < size:
-            tried = part.slice(at, at + many)
-            taken = _steady(found, tried)
-            at += taken
-            if taken == len(tried):
-                many *= 2
-                continue
-            # What is not steady goes one by one: the more of it, the less there is to be gained from trying again soon.
-            many, few = FIRST, FEW if taken > FEW else min(few * 2, FIRST)
-            for segment in part.segments(at, at + few):
-                found.analysis.feed(segment)
-                found.states.feed(segment)
-            at += few
+    found.feed(parts)
     return found
 
 

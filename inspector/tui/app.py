@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from inspector.session import Session
 from inspector.tui.commands import CaptureCommands
@@ -26,14 +27,17 @@ class InspectorApp(App[None]):
         Binding("T", "turn_theme", "Light or dark", show=False),
     ]
 
-    def __init__(self, session: Session | None = None, start: int | None = None) -> None:
+    def __init__(self, session: Session | None = None, start: int | None = None, screen: Screen[None] | None = None) -> None:
+        """screen: the one that it begins with, where it is neither home nor a capture."""
         super().__init__()
+        self._begin = screen
         self._session = session
         self._first = start
 
     def on_mount(self) -> None:
         self.theme = "textual-dark"
-        self.push_screen(HomeScreen() if self._session is None else CaptureScreen(self._session, self._first))
+        home = HomeScreen() if self._session is None else CaptureScreen(self._session, self._first)
+        self.push_screen(self._begin or home)
 
     def action_turn_theme(self) -> None:
         """From the dark theme to the light one, and back."""

@@ -132,7 +132,9 @@ def test_bundled_captures(capture: Any) -> None:
     session = open_session(str(capture.path))
     for flow in range(len(session.index.flows)):
         if session.index.flows.protocol(flow) == 6:
-            segments = [one for part in parts(session.index, flow, session._sack) for one in part.segments(0, len(part))]
+            packets = session.index.flow_packets(flow)
+            found = parts(session.index, packets, session._sack)
+            segments = [one for part in found for one in part.segments(0, len(part))]
             first, second = session.index.flows.shift[flow]
             assert_same(segments, (first, second))
             own, all_ = told(session.tcp(flow)), told(plainly(segments, (first, second)))

@@ -156,9 +156,8 @@ class CaptureScreen(Screen[None]):
 
     def _title(self) -> None:
         session = self.session
-        state = "" if session.complete else f" · loading {session.progress:.0%}"
         flows = len(session.index.flows)
-        text = f" osi-inspect · {printable(session.title)} · {session.count:,} packets · {flows:,} conversations{state}"
+        text = f" osi-inspect · {printable(session.title)} · {session.count:,} packets · {flows:,} conversations{self.state()}"
         if self._decrypted:
             text += " · decrypted"
         if self._filter:
@@ -166,6 +165,10 @@ class CaptureScreen(Screen[None]):
         if self._busy:
             text += f" · {self._busy} (Esc stops)"
         self.query_one("#title", Static).update(text, layout=False)
+
+    def state(self) -> str:
+        """What goes on with the capture, for the title."""
+        return "" if self.session.complete else f" · loading {self.session.progress:.0%}"
 
     # --- views
 

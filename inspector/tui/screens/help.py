@@ -33,6 +33,10 @@ Packets
   x            save the HTTP body
   Enter        in the fields: open; on the number of a packet: go there
 
+Live
+  F  space     follow the newest packet; hold the screen still, and on
+  S  Ctrl-N    stop the capture; begin another
+
 Conversations
   Enter        its packets; l ladder, s stream, f follow
   o  r         order by another column; the other way round
