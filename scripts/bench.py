@@ -6,6 +6,7 @@ in the temporary folder, then runs both programs in turn, so that a busy machine
 the processor time and the peak memory, and the ratios; at the end a table of them all.
 
     scripts/bench.py [--rounds 3] [--connections 6000] [--gigabytes 1] [--capture FILE]
+    scripts/bench.py --live 30 [--rate 50000]    live capture over loopback, as root
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import statistics
 import struct
 import subprocess
@@ -40,6 +42,7 @@ FIN, SYN, PSH, ACK = 1, 2, 8, 16
 SEGMENT = 1448  # bytes of payload of a segment with timestamps
 KEYS = 40  # pressed to measure how soon one is answered
 PAUSE = 0.12  # seconds between two of them
+RATES = (25_000, 50_000, 100_000, 150_000, 200_000)  # packets a second that are tried
 DOWN = b"\x1b[B"
 ROWS, COLUMNS_OF_SCREEN = 40, 120
 LIST = range(3, 12)  # rows of the terminal in which the packet list lies
@@ -180,13 +183,13 @@ def quick(title: str, command: list[str], rounds: int) -> None:
 class Screen:
     """The program in a terminal of its own, keys and pictures through a pseudo-terminal."""
 
-    def __init__(self, capture: Path) -> None:
+    def __init__(self, *arguments: str) -> None:
         self.started = time.perf_counter()
         child, self.terminal = pty.fork()
         if child == 0:
             os.chdir(HERE)
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", XDG_STATE_HOME=tempfile.gettempdir())
-            os.execv(sys.executable, ours("open", str(capture)))
+            os.execv(sys.executable, ours(*arguments))
         self.child = child
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS_OF_SCREEN, 0, 0))
 
@@ -229,7 +232,7 @@ def terminal(capture: Path, rounds: int) -> None:
     loading: list[float] = []
     loaded: list[float] = []
     for _ in range(rounds):
-        screen = Screen(capture)
+        screen = Screen("open", str(capture))
         try:
             shown = screen.shows(b"10.1.0.", 20)
             if shown is not None:
@@ -258,6 +261,117 @@ def terminal(capture: Path, rounds: int) -> None:
     TABLE.append(("a key is answered (95 of 100), while it loads and after", f"{slow:.0f} ms, {still:.0f} ms"))
 
 
+SENDER = """
+import socket, sys, time
+rate, seconds, port = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.connect(("127.0.0.1", port))
+send, payload, sent, began = sock.send, b"x" * 64, 0, time.perf_counter()
+while (passed := time.perf_counter() - began) < seconds:
+    for _ in range(max(int(passed * rate) - sent, 0)):
+        send(payload)
+        sent += 1
+    time.sleep(0.002)
+print(sent)
+"""
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process has in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def capinfos(path: Path) -> tuple[int, int]:
+    """Packets in a capture, and those that its interfaces dropped, by what the file says."""
+    sys.path.insert(0, str(HERE))
+    from inspector.session import open_session
+
+    session = open_session(str(path))
+    words = ("dropped", "dropped_by_os")
+    dropped = sum(one.get(word, 0) for one in session.source.interface_statistics for word in words)
+    session.close()
+    return session.count, dropped
+
+
+def live(folder: str, rate: int, seconds: float) -> None:
+    """A capture of `rate` packets a second over the loopback interface, with the screen open."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        sink.bind(("127.0.0.1", 0))
+        port = sink.getsockname()[1]
+        path = Path(folder) / "live.pcapng"
+        screen = Screen("live", "-i", "lo", "-f", f"udp port {port}", "-w", str(path))
+        try:
+            if screen.shows(b"live", 20) is None:
+                print("live: nothing was drawn, and nothing is measured")
+                return
+            time.sleep(1)
+            words = [sys.executable, "-c", SENDER, str(rate), str(seconds), str(port)]
+            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as sender:
+                time.sleep(2)
+                begun, first = resident(screen.child), path.stat().st_size
+                answers = []
+                while sender.poll() is None:
+                    answer = screen.answer()
+                    answers += [answer] if answer is not None else []
+                    time.sleep(PAUSE)
+                assert sender.stdout is not None
+                sent = int(sender.stdout.read())
+            while screen.read(1):
+                pass
+            size = path.stat().st_size
+            grown = (resident(screen.child) - begun) / max((size - first) / (size / max(sent, 1)), 1)
+            os.write(screen.terminal, b"S")
+            end = time.perf_counter() + 2
+            while time.perf_counter() < end:
+                screen.read(0.1)
+        finally:
+            screen.close()
+        packets, dropped = capinfos(path)
+        path.unlink()
+        key = statistics.quantiles(answers, n=20)[-1] * 1000 if len(answers) > 1 else float("nan")
+        print(f"live, {rate:,} packets a second for {seconds:g} s over loopback\n  {sent:,} sent, {packets:,} captured,"
+              f" {dropped:,} dropped; 95 of 100 keys answered within {key:.0f} ms ({len(answers)} keys);"
+              f" {grown:.0f} bytes a packet", flush=True)  # fmt: skip
+        figures = f"{dropped:,} of {sent:,} dropped; keys {key:.0f} ms; {grown:.0f} bytes a packet"
+        TABLE.append((f"live, {rate:,} packets a second for {seconds:g} s", figures))
+
+
+def drops(folder: str, name: str, command: list[str], path: Path, rate: int) -> int:
+    """How many of five seconds of packets a capture program loses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        sink.bind(("127.0.0.1", 0))
+        port = sink.getsockname()[1]
+        words = [word.replace("PORT", str(port)) for word in command]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+            time.sleep(2.5)
+            sent = int(subprocess.check_output([sys.executable, "-c", SENDER, str(rate), "5", str(port)]))
+            time.sleep(1)
+            program.send_signal(signal.SIGINT)
+        lost = sent - capinfos(path)[0]
+        path.unlink()
+        print(f"  {name:12} {sent / 5:9,.0f} packets a second: {lost:,} of {sent:,} lost", flush=True)
+        return lost
+
+
+def where_drops_begin(folder: str) -> None:
+    """The rate at which packets begin to be lost, beside tshark and dumpcap, each with its own buffer."""
+    path = Path(folder) / "drops.pcapng"
+    filtered = ["-i", "lo", "-f", "udp port PORT", "-w", str(path)]
+    programs = {name: [name, "-q", *filtered] for name in ("tshark", "dumpcap")}
+    programs = {"osi-inspect": ours("live", "-q", *filtered), **programs}
+    print("where drops begin")
+    for name, command in programs.items():
+        if name != "osi-inspect" and shutil.which(name) is None:
+            continue
+        most = 0
+        for rate in RATES:
+            if drops(folder, name, command, path, rate):
+                break
+            most = rate
+        more = " or more" if most == RATES[-1] else ""
+        TABLE.append((f"{name} loses nothing up to", f"{most:,} packets a second{more}"))
+
+
 def gigabyte(folder: str, gigabytes: float) -> None:
     """Memory over the index that following one large connection takes."""
     capture = Path(folder) / "large.pcap"
@@ -276,12 +390,18 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=6000)
     parser.add_argument("--gigabytes", type=float, default=1.0, help="size of the one large connection; 0 leaves it out")
+    parser.add_argument("--live", type=float, default=0, metavar="SECONDS", help="only live capture, as root, for so long")
+    parser.add_argument("--rate", type=int, default=50_000, help="packets a second of live capture")
     parser.add_argument("--capture", type=Path, help="measure on this capture instead")
     options = parser.parse_args()
     tshark = shutil.which("tshark")
     if tshark is None:
         print("tshark is not installed: only osi-inspect is measured, and there are no ratios")
     with tempfile.TemporaryDirectory(prefix="osi-inspect-bench-") as folder:
+        if options.live:
+            live(folder, options.rate, options.live)
+            where_drops_begin(folder)
+            return table()
         capture = options.capture
         if capture is None:
             capture = Path(folder) / "million.pcap"
@@ -306,6 +426,11 @@ def main() -> int:
         terminal(capture, options.rounds)
         if options.gigabytes:
             gigabyte(folder, options.gigabytes)
+    return table()
+
+
+def table() -> int:
+    """Print what was measured."""
     width = max(len(title) for title, _ in TABLE)
     print("\n" + "\n".join(f"{title:{width}}  {figures}" for title, figures in TABLE))
     return 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from inspector.capture import interfaces
 from inspector.capture.options import Options
-from inspector.capture.ring import Ring
+from inspector.capture.ring import RETIRE_MS, Ring
 from inspector.capture.writer import DiskFull, Writer
 
 TICK_MS = 100  # between looks at the clock and at whether anybody wants more
@@ -61,6 +61,7 @@ class Capturing:
                 if time.monotonic() - self._said >= TELL:
                     self._progress()
             if self._left() != 0:
+                time.sleep(2 * RETIRE_MS / 1000)  # the kernel hands over a block that is not full after this time
                 for number, ring in self._rings.values():  # what the kernel still holds
                     self._take(number, ring)
         except DiskFull as error:

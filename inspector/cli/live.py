@@ -42,6 +42,7 @@ def command(
         bool, typer.Option("-p", "--no-promiscuous", help="Only packets that are for this machine.")
     ] = False,
     dumpcap: Annotated[bool, typer.Option("--dumpcap", help="Let Wireshark's dumpcap do the capturing.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", help="Print no packets, only what was captured at the end.")] = False,
     shown: Passing = None,
     keylog: Keylog = None,
     rules: DecodeAs = None,
@@ -86,12 +87,12 @@ def command(
 
             return open_session(file, keylog=keylog, decode_as=decode_as(rules), proto=proto or (), growing=True)
 
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not quiet:
             from inspector.tui.screens.live import run
 
             run(capturer.start(options), opened, capturer)
         else:
-            Lines(capturer, options, opened, shown).run()
+            Lines(capturer, options, opened, shown, quiet).run()
 
 
 class Lines:
@@ -103,10 +104,11 @@ class Lines:
         options: Options,
         opened: Callable[[str], Session],
         shown: str | None,
+        quiet: bool = False,
     ) -> None:
         """opened: the session on a file that grows; shown: the display filter that a packet must pass."""
         self._capturer, self._options, self._opened, self._shown = capturer, options, opened, shown
-        self._stopping = False
+        self._quiet, self._stopping = quiet, False
 
     def run(self) -> None:
         """Until the capture ends; a signal ends it. Raises InspectError where something went wrong on the way."""
@@ -141,6 +143,12 @@ class Lines:
                 signal.signal(number, handler)
 
     def _print(self, capture: Capture) -> None:
+        while self._quiet and capture.running:
+            if self._stopping:
+                capture.stop()
+            capture.wait(POLL)
+        if self._quiet:
+            return
         base = at = 0
         while True:
             session = self._opened(capture.paths[at])
