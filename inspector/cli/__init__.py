@@ -18,9 +18,11 @@ from inspector.cli import (
     follow,
     info,
     interfaces,
+    lab,
     live,
     open_,
     patterns,
+    record,
     show,
     state,
 )
@@ -75,6 +77,8 @@ def app(arguments: Sequence[str]) -> int:
     cli.command("patterns")(patterns.command)
     cli.command("assert")(assert_.command)
     cli.command("follow")(follow.command)
+    cli.command("lab")(lab.command)
+    cli.command("record", context_settings={"allow_interspersed_args": False})(record.command)
     click = typer.main.get_command(cli)
     try:
         status = click.main(list(arguments), "osi-inspect", standalone_mode=False)

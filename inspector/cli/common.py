@@ -114,6 +114,19 @@ def write_lines(lines: Iterable[str]) -> None:
         sys.stdout.write("\n".join(pending) + "\n")
 
 
+def keyboard() -> bool:
+    """Make the terminal standard input, where that is something else; false where there is no terminal."""
+    if os.isatty(0):
+        return True
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR)
+    except OSError:
+        return False
+    os.dup2(terminal, 0)
+    os.close(terminal)
+    return True
+
+
 def seconds(nanoseconds: int) -> str:
     """Seconds with nine decimals."""
     sign = "-" if nanoseconds < 0 else ""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, Proto, decode_as, packet_line, tell_damage
+from inspector.cli.common import DecodeAs, File, Keylog, Proto, decode_as, keyboard, packet_line, tell_damage
 from inspector.core.errors import InspectError
 
 
@@ -48,11 +48,6 @@ def _packets_from_stdin() -> int:
     packets = os.dup(0)
     if os.isatty(packets):
         raise InspectError("-: standard input is the terminal; pipe a capture into it (tcpdump -w - | osi-inspect open -)")
-    if sys.stdout.isatty():
-        try:
-            keyboard = os.open("/dev/tty", os.O_RDWR)
-        except OSError:
-            raise InspectError("-: there is no terminal to take keys from; use `osi-inspect show -`") from None
-        os.dup2(keyboard, 0)
-        os.close(keyboard)
+    if sys.stdout.isatty() and not keyboard():
+        raise InspectError("-: there is no terminal to take keys from; use `osi-inspect show -`")
     return packets

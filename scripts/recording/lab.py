@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from recording.certificates import Files
+from inspector.capture.labs.certificates import Files
 
 PEERS = Path(__file__).resolve().parent / "peers"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from recording import certificates
+from inspector.capture.labs import certificates
 from recording.lab import PEERS, WEB4, Lab
 from recording.story import Look, Story
 

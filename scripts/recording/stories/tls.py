@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recording import certificates
+from inspector.capture.labs import certificates
 from recording.lab import Lab
 from recording.story import Look, Story
 
