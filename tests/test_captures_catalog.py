@@ -242,6 +242,16 @@ def test_what_a_capture_is_to_show_is_in_it(name: str, where: str) -> None:
 
 
 @needs_tshark
+@pytest.mark.parametrize("name", ["https-http2-multiplex", "http1-six-connections"])
+def test_six_requests_are_under_way_at_once(name: str) -> None:
+    session = open_session(name)
+    try:
+        found = session.exchanges()
+        assert len(found) == 6 and max(one.begun for one in found) < min(one.ended for one in found)
+    finally:
+        session.close()
+
+
 def test_requests_share_a_connection() -> None:
     assert CATALOG["http-keepalive"]["facts"]["tcp_conversations"] == 1
     assert len(numbers("http-keepalive", "http.request")) >= 4

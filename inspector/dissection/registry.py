@@ -55,9 +55,11 @@ class Registry:
         found = self.tables.get(table, {}).get(key)
         if found is None:
             return None
-        return Choice(
-            found, why or f"{table} {key:#06x}" if isinstance(key, int) and table == "ethertype" else why or f"{table} is {key}"
-        )
+        if table == "ethertype" and isinstance(key, int):
+            why = why or f"ethertype {key:#06x}"
+        elif table == "link":
+            why = why or f"the capture's link type {key} is {found.title}"
+        return Choice(found, why or f"{table} is {key}")
 
     def _by_ports(self, table: str, ports: tuple[int, int], prefix: bytes) -> Choice | None:
         for port in ports:

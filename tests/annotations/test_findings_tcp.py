@@ -158,3 +158,26 @@ def test_bundled_captures_show_what_they_announce(capture) -> None:
         assert WANTED.get(capture.name, set()) <= {finding.code for finding in found}
     finally:
         session.close()
+
+
+def test_time_wait_is_claimed_only_where_somebody_waits(tmp_path: Path) -> None:
+    wire = Wire().open()
+    wire.say(20, 0, 1, 1, 100)
+    wire.say(30, 0, 101, 1, flags=FIN | ACK)
+    wire.say(40, 1, 1, 102, flags=FIN | ACK)
+    wire.say(40.1, 0, 102, 2, flags=RST)
+    session = wire.session(tmp_path)
+    found = next(finding for finding in session.findings() if finding.code == "closed-first")
+    session.close()
+    assert found.cause == "the client closed first" and "nobody is left in TIME-WAIT" in found.cure
+
+
+def test_a_window_update_behind_a_hole_is_told_as_one() -> None:
+    """Packets of the capture tcp-loss: the window grows while SACK reports a hole; the resend is no proof of reordering."""
+    session = open_session("tcp-loss")
+    try:
+        behind, late = ({note.title: note for note in session.dissect(number).last("tcp").notes} for number in (126, 159))
+    finally:
+        session.close()
+    assert "a segment came behind a hole" in behind["window update"].why and "RFC 2018" in behind["window update"].reference
+    assert "or the sender sent this one again" in late["out of order"].why

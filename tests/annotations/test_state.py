@@ -64,11 +64,11 @@ def test_resumption_and_unknown_keys() -> None:
 
 
 def test_http2_tables_windows_and_streams() -> None:
-    before, after = at("https-http2-multiplex", 40), at("https-http2-multiplex", 47)
+    before, after = at("https-http2-multiplex", 44), at("https-http2-multiplex", 57)
     name = ("HPACK", "both", "header table of the responses")
-    assert before[name] == "10 entries, 616 of 4,096 bytes" and after[name] != before[name]
-    assert before["HTTP/2", "both", "streams"] == "0 streams open, 2 finished"
-    assert after["HTTP/2", "both", "streams"] == "0 streams open, 3 finished"
+    assert before[name] == "25 entries, 1,511 of 4,096 bytes" and after[name] != before[name]
+    assert before["HTTP/2", "both", "streams"] == "6 streams open (1, 3, 5, 7, 9 and 11), 0 finished"
+    assert after["HTTP/2", "both", "streams"] == "5 streams open (1, 3, 5, 7 and 11), 1 finished"
 
 
 def test_event_streams_remember_the_last_id_and_the_delay() -> None:

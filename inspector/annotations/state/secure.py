@@ -36,8 +36,15 @@ def tls(capture: Narrated, conversation: Conversation, client: int, number: int)
     tickets = [message for message in found if message.kind == TICKET and message.pdu.packet <= number]
     if tickets:
         lives = {int(message.layer.value("tls.handshake.session_ticket_lifetime_hint", 0)) for message in tickets}
-        text = f"{many(len(tickets), 'ticket')}, for {', '.join(many(life, 'second') for life in sorted(lives))} at most"
-        yield Fact(5, "TLS", CLIENT, "tickets for later connections", text, tickets[-1].pdu.packet, "RFC 8446, 4.6.1")
+        modern = session.version >= TLS13
+        spans = [many(life, "second") for life in sorted(lives - {0})]
+        text = many(len(tickets), "ticket")
+        if spans:
+            text += f", for {', '.join(spans)} at most"
+        else:  # TLS 1.2 leaves it open, TLS 1.3 takes the ticket back
+            text += ", to be thrown away (a lifetime of 0)" if modern else ", for how long is not said"
+        reference = "RFC 8446, 4.6.1" if modern else "RFC 5077, 3.3"
+        yield Fact(5, "TLS", CLIENT, "tickets for later connections", text, tickets[-1].pdu.packet, reference)
 
 
 def _keys(capture: Narrated, conversation: Conversation, client: int, number: int) -> Iterator[Fact]:

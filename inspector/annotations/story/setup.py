@@ -63,7 +63,7 @@ def _arp(capture: Narrated, number: int, arp: Layer, asked: dict[tuple[str, str]
     sender, target = _text(arp, "arp.src.proto_ipv4"), _text(arp, "arp.dst.proto_ipv4")
     hardware = _text(arp, "arp.src.hw_mac")
     if sender == target:
-        yield step(capture, "neighbour", [number], f"{sender} announces its hardware address, {hardware} (RFC 5227, 3).")
+        yield step(capture, "neighbour", [number], f"{sender} announces its hardware address, {hardware} (RFC 5227, 2.3).")
     elif arp.value("arp.opcode") == REQUEST:
         asked.setdefault((sender, target), []).append(number)
     else:

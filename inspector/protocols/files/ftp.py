@@ -187,11 +187,12 @@ def explain(layer: Layer) -> list[Note]:
         return [Note(verb.span, str(verb.value).upper(), *told)] if told else []
     notes = []
     if code is not None and code.value // 100 in _KINDS:
-        notes.append(Note(code.span, f"{code.value // 100}xx", _KINDS[code.value // 100], "RFC 959, 4.2.1"))
+        notes.append(Note(code.span, f"{code.value // 100}xx", _KINDS[code.value // 100], "RFC 959, 4.2"))
     port = layer.find("ftp.passive.port") or layer.find("ftp.epsv.port")
     if port is not None:
         why = f"The client opens the data connection to port {port.value} of the server."
-        notes.append(Note(port.span, "data connection", why, "RFC 959, 4.1.2"))
+        reference = "RFC 2428, 3" if port.name == "ftp.epsv.port" else "RFC 959, 4.1.2"
+        notes.append(Note(port.span, "data connection", why, reference))
     return notes
 
 

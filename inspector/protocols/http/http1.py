@@ -255,7 +255,8 @@ class Http1(StreamParser):
 
     def _events(self, reader: Reader, start: int, head: Head, info: dict[str, Any], body: Body) -> Steps[None]:
         self.node.emit("head", reader, start, reader.pos, {**info, "head_only": True})
-        child = self.node.open("body", "HTTP body", "http.body", EVENT_STREAM, {"asked": info.get("asked")})
+        why = f"Content-Type: {EVENT_STREAM}"
+        child = self.node.open("body", "HTTP body", "http.body", EVENT_STREAM, {"asked": info.get("asked")}, why)
         coding = (head.tokens("content-encoding") or ["identity"])[0]
         feed = _Feed(reader, child, coding)
         try:

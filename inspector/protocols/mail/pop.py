@@ -175,7 +175,7 @@ CARD = Card(
     "commands and responses in turn",
     "the mailbox by its user's name",
     "full duplex, used in turn",
-    "authorisation, transaction, update: the server keeps what is marked for removal",
+    "authorisation, transaction, update: the server remembers what is marked, and removes it at QUIT",
     "one server holds the mailbox",
     "TCP's",
     "+OK or -ERR",

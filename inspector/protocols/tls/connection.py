@@ -23,6 +23,7 @@ MAX_TRANSCRIPT = 1 << 18  # bytes of a handshake that are kept for an extended m
 TLS13_SUITES = (0x1301, 0x1302, 0x1303, 0x1304, 0x1305)
 ALPN = {"h2": "http2", "http/1.1": "http", "http/1.0": "http"}  # the protocols here that an ALPN name means
 NO_KEYS = "no secrets were given"
+HANDSHAKE = "the records' content type is handshake (22)"
 
 
 class Handshake:
@@ -256,7 +257,9 @@ class Tls(StreamParser):
     def _messages(self, side: Side, span: Span, data: bytes, packet: int) -> None:
         """Hand the bytes of handshake messages on, and learn from those that are whole."""
         if side.messages is None:
-            side.messages = self.node.open("handshake", "handshake messages", "tls.content", 22, {"tls": self.session})
+            side.messages = self.node.open(
+                "handshake", "handshake messages", "tls.content", 22, {"tls": self.session}, HANDSHAKE
+            )
         side.pending += data
         while len(side.pending) >= 4:
             size = 4 + int.from_bytes(side.pending[1:4], "big")

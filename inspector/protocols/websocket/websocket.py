@@ -116,7 +116,7 @@ class WebSocket(StreamParser):
         if opcode:
             side.compressed = bool(head & 0x40) and side.inflater is not None
             info = {"opcode": opcode, "compressed": side.compressed, "from_client": side.from_client}
-            side.message = self.node.open("message", "message", "websocket", "message", info)
+            side.message = self.node.open("message", "message", "websocket", "message", info, "frames up to FIN: a message")
             side.damaged = False
             if side.compressed and side.inflater is not None:
                 side.inflater.begin()
