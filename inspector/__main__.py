@@ -36,7 +36,9 @@ def main() -> None:
         status = app(sys.argv[1:])
         sys.stdout.flush()
     except InspectError as error:
-        print(f"osi-inspect: {error}", file=sys.stderr)
+        from inspector.core.text import printable  # the name of a file may be hostile too
+
+        print("\n".join(map(printable, f"osi-inspect: {error}".split("\n"))), file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         status = 130

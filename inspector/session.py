@@ -450,7 +450,7 @@ class Session:
             conversation.follow(self._segments(flow, OPENING))
             conversation.finish()
             return self.registry.protocols[conversation.protocols[-1]].title if conversation.protocols else ""
-        layers = self.layers(int(self.index.flow_packets(flow)[0])).layers
+        layers = self.layers(int(self.index.flows.first[flow])).layers
         at = next((at for at, layer in enumerate(layers) if layer.protocol == "udp"), len(layers))
         above = [layer for layer in layers[at + 1 :] if layer.protocol != "data"]
         return above[0].title if above else ""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Invisible or direction-changing characters can make one text look like another (Unicode TR 36), so
 # they are written as escapes like the control characters.
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+# Letters and marks that show nothing, or change how wide others are (Unicode, Default_Ignorable_Code_Point).
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 def printable(text: str, limit: int = 0) -> str:
-    """`text` with every control, format and unassigned character written as an escape (`\\n`, `\\x1b`, `\\u202e`).
+    """`text` with every control, format, invisible and unassigned character written as an escape (`\\n`, `\\x1b`, `\\u202e`).
 
     limit: the most characters of `text` shown, 0 for all; a longer one ends in `…`.
     """
     cut = limit and len(text) > limit
     if cut:
         text = text[:limit]
-    if not (text.isascii() and text.isprintable()):
+    if not text.isprintable() or _INVISIBLE.search(text):
         text = "".join(map(_escape, text))
     return text + "…" if cut else text
 
@@ -25,7 +28,7 @@ def printable(text: str, limit: int = 0) -> str:
 def _escape(char: str) -> str:
     if char in _SHORT:
         return _SHORT[char]
-    if unicodedata.category(char) not in _HIDDEN_CATEGORIES:
+    if char == " " or (unicodedata.category(char) not in _HIDDEN_CATEGORIES and not _INVISIBLE.match(char)):
         return char
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8, kept by `surrogateescape`

@@ -117,7 +117,7 @@ def flow_rows(session: Session) -> list[dict[str, Any]]:
                 "bytes_sent": bytes_sent,
                 "bytes_received": bytes_received,
                 "first_packet": int(flows.first[flow]),
-                "duration": (int(flows.last_ns[flow]) - int(flows.first_ns[flow])) / 1e9,
+                "duration": flows.duration(flow) / 1e9,
                 "decrypted": session.decrypts(flow),
             }
         )

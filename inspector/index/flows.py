@@ -96,6 +96,11 @@ class FlowTable:
         """The time of each flow's latest packet."""
         return self._times[: self._counted, 1]
 
+    def duration(self, flow: int) -> int:
+        """Nanoseconds from a flow's first packet to its last; 0 for one that is only quoted, in an ICMP error."""
+        first, last = self._times[flow].tolist()
+        return max(int(last) - int(first), 0)
+
     @property
     def base_seq(self) -> list[list[int]]:
         """The sequence number that tshark's relative numbers count from, by direction."""

@@ -85,7 +85,7 @@ def test_messages_do_not_depend_on_segments_and_trace_to_their_bytes(name: str) 
 
 
 def check(pdu: Pdu) -> None:
-    """The ranges of frames that a message names are the message: its bytes, the records that hide them, what inflates to them."""
+    """The ranges of frames that a message names are the message: its bytes, the records that hide them, what inflates."""
     carried = b"".join(span.read() for span in trace(pdu.span))
     ways = set(way(pdu.span))
     if not ways:

@@ -214,7 +214,7 @@ def family_fallback(view: View) -> Iterator[Finding]:
     four = [flow for flow in range(len(flows)) if flows.protocol(flow) == TCP and len(flows.addresses(flow)[1]) == 4]
     if not six or not four:
         return
-    begun = np.array([capture.time_of(int(index.flow_packets(flow)[0])) for flow in four], np.int64)
+    begun = np.array([capture.time_of(int(index.flows.first[flow])) for flow in four], np.int64)
     for flow in six[:MAX_LOOKED_AT]:
         packets = index.flow_packets(flow)
         rows = packets - 1
@@ -228,7 +228,7 @@ def family_fallback(view: View) -> Iterator[Finding]:
                 continue
             if not index.flows.packets[other][1]:
                 continue
-            first = int(index.flow_packets(other)[0])
+            first = int(index.flows.first[other])
             waited = capture.time_of(first) - at
             cause = (
                 f"{_address(flows.addresses(flow)[1])} ({name}) does not answer over IPv6; after {milliseconds(waited)} the"
@@ -245,7 +245,7 @@ def _name(view: View, flow: int) -> str:
     """The server's name, from what the capture's DNS answers say; empty where they say nothing."""
     flows, index = view.capture.index.flows, view.capture.index
     address = flows.addresses(flow)[1]
-    name = view.capture.name(address, int(index.flow_packets(flow)[0]))
+    name = view.capture.name(address, int(index.flows.first[flow]))
     return "" if name == _address(address) else name.lower()
 
 

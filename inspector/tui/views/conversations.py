@@ -83,6 +83,8 @@ class ConversationTable(LineList):
         count = len(self._packets)
         self._first_ns = np.array(flows.first_ns[:count], np.int64)
         self._last_ns = np.array(flows.last_ns[:count], np.int64)
+        for flow in np.flatnonzero(self._last_ns < self._first_ns).tolist():  # only quoted, in an ICMP error
+            self._first_ns[flow] = self._last_ns[flow] = self._session.time_of(flows.first[flow])
         self._known.clear()
         self._arrange()
 
@@ -228,7 +230,7 @@ class ConversationsView(View):
 
     def chosen(self) -> tuple[int, int] | None:
         flow = self.query_one(ConversationTable).flow
-        return (flow, int(self.session.index.flow_packets(flow)[0])) if flow >= 0 else None
+        return (flow, int(self.session.index.flows.first[flow])) if flow >= 0 else None
 
     def loaded(self) -> None:
         self.query_one(ConversationTable).reload()

@@ -1,0 +1,159 @@
+"""What a capture says never acts on the terminal, whatever command prints it; and what a machine lacks is done without."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inspector.cli import app
+from inspector.core.packet import Interface, Packet
+from inspector.export.pcapng import Extras, write
+from inspector.session import open_session
+
+ESCAPES = "\x1b]0;owned\x07\x1b]8;;http://a\x1b\\x\x1b]52;c;aGk=\x07\x9b2J"
+HIDDEN = "\u202egpj.exe\u2066\u200b\u200d\ufeff\u3164\ufe0f\u00a0"
+EVIL = f"{ESCAPES}[bold red]x[/]{HIDDEN}漢字"
+# Anything that a terminal obeys, or that shows nothing or turns text around. Lines end in a line feed, cells in a tab.
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff]")
+A, B, M = bytes([192, 0, 2, 10]), bytes([192, 0, 2, 80]), b"\x02\0\0\0\0\1"
+COMMANDS = [
+    ["show"], ["show", "-x"], ["show", "--json"], ["flows"], ["flows", "--json"], ["info"], ["exchanges"],
+    ["exchanges", "--json"], ["exchanges", "--har"], ["findings"], ["explain"], ["follow", "--stream", "0"],
+    ["follow", "--stream", "0", "--json"],
+    ["fields", "-e", "http.request.uri", "-e", "http.host", "-e", "dns.qry.name", "-e", "sse.data", "-e", "frame.comment",
+     "-e", "tls.handshake.extensions_server_name", "-e", "http.authorization"],
+]  # fmt: skip
+
+
+def ip(protocol: int, source: bytes, target: bytes, data: bytes) -> bytes:
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(data), 0, 0, 64, protocol, 0, source, target)
+    return M + M + b"\x08\x00" + head + data
+
+
+def tcp(sport: int, dport: int, seq: int, ack: int, flags: int, data: bytes = b"") -> bytes:
+    ends = (A, B) if dport < sport else (B, A)
+    return ip(6, *ends, struct.pack(">HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 65535, 0, 0) + data)
+
+
+def client_hello(name: bytes) -> bytes:
+    entry = b"\0" + struct.pack(">H", len(name)) + name
+    server_name = struct.pack(">HHH", 0, len(entry) + 2, len(entry)) + entry
+    body = b"\x03\x03" + bytes(32) + b"\0\0\x02\x13\x01\x01\0" + struct.pack(">H", len(server_name)) + server_name
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + struct.pack(">H", len(message)) + message
+
+
+def frames() -> list[bytes]:
+    evil = EVIL.encode()
+    label = evil[:60]
+    question = b"\0\1\x01\0\0\1\0\0\0\0\0\0" + bytes([len(label)]) + label + b"\0\0\1\0\1"
+    request = b"GET /" + evil + b" HTTP/1.1\r\nHost: " + evil + b"\r\nAuthorization: Bearer s3cr3t\r\nX: " + evil + b"\r\n\r\n"
+    head = b"HTTP/1.1 200 " + evil + b"\r\nContent-Type: text/event-stream\r\nServer: " + evil + b"\r\n\r\n"
+    events = b"id: " + evil + b"\nevent: " + evil + b"\ndata: " + evil + b"\n\n"
+    quoted = ip(17, A, B, struct.pack(">HHHH", 9, 10, 8, 0))[14:]
+    return [
+        ip(17, A, B, struct.pack(">HHHH", 5000, 53, 8 + len(question), 0) + question),
+        tcp(40000, 80, 99, 0, 2), tcp(80, 40000, 499, 100, 18), tcp(40000, 80, 100, 500, 24, request),
+        tcp(80, 40000, 500, 100 + len(request), 24, head + events),
+        tcp(40001, 443, 99, 0, 2), tcp(40001, 443, 100, 0, 24, client_hello(evil)),
+        ip(1, B, A, bytes.fromhex("0303000000000000") + quoted),  # quotes a conversation that is not in the capture
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> str:
+    path = tmp_path / "\x1b[31m[bold]\u202e.pcapng"
+    packets = [Packet(n, n * 1_000_000, 1, len(data), data) for n, data in enumerate(frames(), 1)]
+    extras = Extras({1: [EVIL]}, names={"192.0.2.10": EVIL}, section=[EVIL])
+    write(str(path), [Interface(1, 0, EVIL, EVIL, "", EVIL)], packets, extras)
+    return str(path)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_nothing_of_a_capture_reaches_the_terminal_as_it_is(
+    command: list[str], capture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app([command[0], capture, *command[1:]]) == 0
+    out = capsys.readouterr()
+    found = UNSAFE.search(out.out + out.err)
+    assert found is None, repr((out.out + out.err)[max(found.start() - 80, 0) : found.end() + 20])
+
+
+def test_the_names_of_files_are_printed_with_care(tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[31m\u202e.pcap"
+    path.write_bytes(b"no capture")
+    for name in (path, tmp_path / "\x1b]0;x\x07"):
+        done = run(["show", str(name)])
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+        assert not UNSAFE.search(done.stderr.replace("\n", "")), repr(done.stderr)
+
+
+def test_secrets_are_left_out_of_reports(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app(["exchanges", capture, "--har"])
+    out = capsys.readouterr().out
+    assert json.loads(out) and "s3cr3t" not in out and "uthorization" in out
+
+
+def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "inspector", *arguments], env={**os.environ, **environment}, capture_output=True, text=True,
+        encoding="utf-8", errors="surrogateescape", timeout=60, check=False,
+    )  # fmt: skip
+
+
+POOR = [{"TERM": "dumb", "NO_COLOR": "1"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"COLUMNS": "20"}]
+
+
+@pytest.mark.parametrize("environment", POOR)
+def test_poor_terminals(environment: dict[str, str]) -> None:
+    done = run(["show", "sse", "-n", "18"], **environment)
+    assert done.returncode == 0 and not done.stderr and "event 1" in done.stdout and "\x1b" not in done.stdout
+
+
+def pcap(path: Path, records: list[tuple[int, int, bytes, int]], snap: int = 262_144) -> str:
+    """(seconds, microseconds, bytes, length on the wire)."""
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snap, 1)
+    path.write_bytes(head + b"".join(struct.pack("<IIII", s, u, len(d), wire) + d for s, u, d, wire in records))
+    return str(path)
+
+
+def test_clocks_that_run_backwards_and_stand_still(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    times = [(9, 0), (8, 5), (8, 5), (0, 0), (0, 0), (7, 1), (6, 0), (5, 0)]
+    path = pcap(tmp_path / "a.pcap", [(s, u, data, len(data)) for (s, u), data in zip(times, frames(), strict=True)])
+    for command in (["show", "--json"], ["flows"], ["exchanges", "--json"], ["findings"], ["explain"], ["info"]):
+        assert app([command[0], path, *command[1:]]) == 0
+    assert "-18446744073" not in capsys.readouterr().out  # the times of a conversation that has no packet
+
+
+def test_nothing_captured_and_the_largest_packet(tmp_path: Path) -> None:
+    large = ip(17, A, B, bytes(65_000)) + bytes(256 * 1024 - 65_034)
+    path = pcap(tmp_path / "a.pcap", [(1, 0, b"", 1500), (2, 0, large, len(large))], snap=0)
+    session = open_session(path)
+    assert [len(session.dissect(n).layers) > 0 for n in (1, 2)] == [True, True] and session.damage is None
+    session.close()
+
+
+def test_many_interfaces(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcapng"
+    count = 65_535
+    interfaces = [Interface(1, 0, f"if{n}") for n in range(count)]
+    write(str(path), interfaces, [Packet(1, 1, 1, 60, bytes(60), count - 1)], Extras())
+    session = open_session(str(path))
+    assert session.interfaces[session.packet(1).interface].name == f"if{count - 1}"
+    session.close()
+
+
+def test_files_with_keys_are_their_owners_alone(tmp_path: Path) -> None:
+    session = open_session("https-tls13")
+    try:
+        session.save(str(tmp_path / "keys.pcapng"), [1, 2, 3])
+    finally:
+        session.close()
+    assert (tmp_path / "keys.pcapng").stat().st_mode & 0o077 == 0

@@ -1,0 +1,37 @@
+"""A short run of the fuzzer over every target, and what it ever found, again."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+sys.path.append(str(SCRIPTS))
+fuzz = importlib.import_module("fuzz")
+NAMES = list(fuzz.targets())
+SECONDS = 1.0  # for each target; `scripts/fuzz.py` goes on for as long as it may
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_short_run(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(fuzz, "CRASHERS", tmp_path)
+    assert fuzz.blindly(name, SECONDS) > 3
+
+
+def test_what_was_found_is_mended() -> None:
+    for path in sorted(fuzz.CRASHERS.glob("*-*")):
+        fuzz.targets()[path.name.partition("-")[0].replace("_", ":")](path.read_bytes())
+
+
+def test_a_bug_is_kept_for_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(data: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(fuzz, "CRASHERS", tmp_path)
+    monkeypatch.setattr(fuzz, "targets", lambda: {"packet": broken})
+    with pytest.raises(ZeroDivisionError):
+        fuzz.blindly("packet", SECONDS)
+    assert [path.name.partition("-")[0] for path in tmp_path.iterdir()] == ["packet"]
