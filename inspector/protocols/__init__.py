@@ -15,7 +15,9 @@ from inspector.protocols.http2 import http2
 from inspector.protocols.http2 import upgrade as http2_upgrade
 from inspector.protocols.link import arp, chdlc, cooked, ethernet, legacy, llc, tags, vlan, wlan, wrappers
 from inspector.protocols.mail import imap, pop, smtp
+from inspector.protocols.media import stun
 from inspector.protocols.network import icmp, icmpv6, igmp, ipsec, ipv4, ipv6, ipv6_extensions, pim
+from inspector.protocols.services import dhcp, ntp
 from inspector.protocols.tls import handshake, record, ssl2
 from inspector.protocols.transport import tcp, udp
 from inspector.protocols.tunnel import ayiya, capwap, erspan, geneve, gre, gtp, lisp, mpls, nsh, pppoe, teredo, vxlan
@@ -83,6 +85,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
     dns.PROTOCOL,
     dns.MDNS,
     dns.LLMNR,
+    dhcp.PROTOCOL,
+    ntp.PROTOCOL,
+    stun.PROTOCOL,
     record.PROTOCOL,
     handshake.PROTOCOL,
     ssl2.PROTOCOL,

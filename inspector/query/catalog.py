@@ -86,10 +86,9 @@ PLANNED = frozenset({
     "amqp.method.method", "amqp.method.arguments.exchange", "amqp.method.arguments.queue",
     "amqp.method.arguments.routing_key", "mqtt.msgtype", "mqtt.len", "mqtt.topic", "kafka.api_key", "kafka.api_version",
     "kafka.correlation_id", "kafka.topic_name", "resp.string",
-    "resp.bulk_string.value", "mysql.command", "mysql.query", "stun.type",
-    "stun.length", "stun.id", "stun.att.type", "dtls.record.content_type", "dtls.record.epoch", "dtls.handshake.type",
+    "resp.bulk_string.value", "mysql.command", "mysql.query",
+    "dtls.record.content_type", "dtls.record.epoch", "dtls.handshake.type",
     "rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type",
-    "ntp.stratum", "dhcp.type", "dhcp.option.dhcp",
 })  # fmt: skip
 
 
