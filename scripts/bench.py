@@ -220,6 +220,12 @@ class Screen:
                 return time.perf_counter() - pressed
         return None
 
+    def drain(self, seconds: float) -> None:
+        """Let it draw."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            self.read(0.1)
+
     def close(self) -> None:
         os.kill(self.child, signal.SIGKILL)
         os.waitpid(self.child, 0)
@@ -316,14 +322,11 @@ def live(folder: str, rate: int, seconds: float) -> None:
                     time.sleep(PAUSE)
                 assert sender.stdout is not None
                 sent = int(sender.stdout.read())
-            while screen.read(1):
-                pass
+            screen.drain(2)
             size = path.stat().st_size
             grown = (resident(screen.child) - begun) / max((size - first) / (size / max(sent, 1)), 1)
             os.write(screen.terminal, b"S")
-            end = time.perf_counter() + 2
-            while time.perf_counter() < end:
-                screen.read(0.1)
+            screen.drain(2)
         finally:
             screen.close()
         packets, dropped = capinfos(path)
