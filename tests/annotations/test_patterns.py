@@ -17,7 +17,7 @@ TEXT = 1
 @pytest.mark.parametrize(("capture", "expected"), [
     ("sse", {"server-sent events": HIGH}), ("sse-tls", {"server-sent events": HIGH}), ("sse-cut", {"server-sent events": HIGH}),
     ("websocket-chat", {"push over WebSocket": HIGH, "publish–subscribe": HIGH, "connection-bound": HIGH}),
-    ("https-http2-multiplex", {"multiplexing": MEDIUM, "request–response": HIGH}),  # one after the other
+    ("https-http2-multiplex", {"multiplexing": HIGH, "request–response": HIGH}),
     ("http1-six-connections", {"connection pool": MEDIUM, "request–response": HIGH}),
     ("http1-pipelining", {"pipelining": HIGH, "request–response": HIGH}),
     ("http-post-json", {"cookie session": HIGH, "request–response": HIGH}),

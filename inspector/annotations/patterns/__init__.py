@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inspector.annotations.findings.finding import Capture, counted
+from inspector.annotations.heads import head
 from inspector.annotations.patterns import connections, jobs, pushes, series, state
 from inspector.annotations.patterns.pattern import (
     CONNECTIONS,
@@ -33,6 +34,7 @@ __all__ = [
 MAX_SERIES = 500  # series whose answers are compared, the longest first
 STREAMED = 1_000_000_000  # nanoseconds that a small body takes to arrive: perhaps a stream in a form of its own
 SMALL_BODY = 16 * 1024
+MAX_SLOW = 200  # slow responses whose heads are read
 MESSAGES = 2  # of a gRPC call: one each way
 
 
@@ -82,14 +84,21 @@ def _rest(scene: Scene, used: set[int]) -> list[Pattern]:
     for exchange in scene.exchanges:
         if exchange.number not in used and exchange.method and len(exchange.items) <= MESSAGES and exchange.status != 101:
             groups.setdefault(scene.server(exchange), []).append(exchange)
-    return [_request_response(own) for own in groups.values()]
+    return [_request_response(scene, own) for own in groups.values()]
 
 
-def _request_response(own: Sequence[Exchange]) -> Pattern:
+def _endless(scene: Scene, exchange: Exchange) -> bool:
+    """The server did not say beforehand how long the response is."""
+    found = head(scene.capture, exchange, True)
+    return found is not None and found.get("content-length") is None
+
+
+def _request_response(scene: Scene, own: Sequence[Exchange]) -> Pattern:
     answered = [one for one in own if one.complete]
     paths = len({one.target for one in own})
     slow = [one for one in answered if one.phases.receive >= STREAMED and one.response is not None
             and one.response.size <= SMALL_BODY]  # fmt: skip
+    slow = [one for one in slow[:MAX_SLOW] if _endless(scene, one)]
     evidence = [f"whole responses to {len(answered)} of {counted(len(own), 'request')}"]
     counter = []
     if len(answered) < len(own):
