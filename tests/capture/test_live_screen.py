@@ -1,0 +1,60 @@
+"""The screen of a capture that is being made, on the loopback interface, as root."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from inspector.capture.client import Broker
+from inspector.capture.options import Options
+from inspector.session import open_session
+from inspector.tui.app import InspectorApp
+from inspector.tui.screens.live import LiveScreen
+
+
+def _may_capture() -> bool:
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _may_capture(), reason="capturing needs CAP_NET_RAW on Linux")
+async def test_rows_follow_stay_pause_and_stop(tmp_path: Path) -> None:
+    with Broker() as broker, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        to = sock.getsockname()
+        captures = [broker.start(Options(("lo",), str(tmp_path / "a.pcapng"), f"udp port {to[1]}"))]
+        screen = LiveScreen(captures, lambda path: open_session(path, growing=True), broker)
+
+        def send() -> None:
+            for _ in range(100):
+                sock.sendto(b"x", to)
+
+        async with InspectorApp(screen=screen).run_test(size=(120, 40)) as pilot:
+            await pilot.pause(0.3)
+            send()
+            await pilot.pause(0.8)
+            assert screen.packets.total == 100
+            assert screen.packets.scroll_offset.y == screen.packets.max_scroll_y > 0
+            assert "0 dropped · following" in screen.state()
+            await pilot.press("g")
+            send()
+            await pilot.pause(0.8)
+            assert screen.packets.scroll_offset.y == 0
+            assert "▼ 100 new packets (F)" in screen.state()
+            await pilot.press("space")
+            send()
+            await pilot.pause(0.8)
+            assert "paused, 100 new (space)" in screen.state()
+            await pilot.press("F")
+            await pilot.pause(0.3)
+            assert "following" in screen.state()
+            await pilot.press("S")
+            await pilot.pause(1.0)
+            assert "■ stopped · 0 dropped" in screen.state()
+            assert screen.session.complete
+            assert screen.session.count == captures[0].packets == 300
