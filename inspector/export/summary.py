@@ -52,7 +52,8 @@ class Endpoint:
 def hierarchy(session: Session) -> tuple[dict[str, Level], dict[str, Endpoint]]:
     """The protocols that lie in each other, outermost first, and the endpoints, the busiest first.
 
-    TCP packets that end with their TCP layer are counted by the columns; all others are dissected.
+    Of TCP packets only the units that they complete are dissected: their own layers are counted by the columns. All others are
+    dissected.
     """
     top = Level()
     others: dict[str, Endpoint] = defaultdict(Endpoint)
@@ -85,6 +86,7 @@ def _sorted(level: Level) -> Level:
 def _paths(session: Session, others: dict[str, Endpoint]) -> Iterator[tuple[tuple[str, ...], int, int]]:
     """(protocols, packets, bytes), for every packet or for many that are alike. others: endpoints of packets without a flow."""
     speakers = Speakers(session)
+    everything = frozenset(session.registry.protocols)
     known: dict[tuple[Any, ...], tuple[str, ...]] = {}
     index = session.index
     for start in range(1, session.count + 1, BLOCK):
@@ -95,16 +97,21 @@ def _paths(session: Session, others: dict[str, Endpoint]) -> Iterator[tuple[tupl
         tcp = np.flatnonzero((shape == SHAPE_IPV4_TCP) | (shape == SHAPE_IPV6_TCP))
         quiet = np.zeros(stop - start, bool)
         quiet[tcp] = speakers.quiet(tcp + start, flow[tcp])
-        cells = extract(index, _LINK_CELLS, start, stop) if quiet.any() else []
+        cells = extract(index, _LINK_CELLS, start, stop) if len(tcp) else []
+        segment = np.zeros(stop - start, bool)
+        segment[tcp] = True
         for row in range(stop - start):
             number = start + row
-            if quiet[row]:
-                link, tags = cells[row] or ("", "")
-                key = (int(interface[row]), int(shape[row]), link, tags.count(",") + bool(tags))
-                if key not in known:
-                    known[key] = _path(session.layers(number))
-                yield known[key], 1, int(wire[row])
-                continue
+            if segment[row]:
+                units = None if quiet[row] else session.completed(number, everything)
+                if quiet[row] or units is not None:
+                    link, tags = cells[row] or ("", "")
+                    key = (int(interface[row]), int(shape[row]), link, tags.count(",") + bool(tags))
+                    if key not in known:
+                        known[key] = _path(session.layers(number))
+                    path = known[key]
+                    yield path if units is None else tuple(dict.fromkeys((*path, *_path(units)))), 1, int(wire[row])
+                    continue
             result = session.dissect(number)
             if flow[row] < 0:
                 _ends(result, int(wire[row]), others)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
-from inspector.annotations.findings import Finding
-from inspector.annotations.findings.finding import counted
 from inspector.core.layer import Severity
 from inspector.core.text import printable
 from inspector.session import Session
@@ -19,6 +17,9 @@ from inspector.tui.cells import fit
 from inspector.tui.messages import GoTo
 from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece
+
+if TYPE_CHECKING:
+    from inspector.annotations.findings import Finding
 
 MARKS = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.NOTE: "N"}
 CODE, WHERE = 24, 9  # cells of the columns in front of the sentences
@@ -83,6 +84,8 @@ class FindingList(LineList):
     def _found(self, found: list[Finding]) -> None:
         self._findings = found
         self._evidence.clear()
+        from inspector.annotations.findings.finding import counted
+
         counts = [counted(sum(one.severity == severity for one in found), severity.name.lower()) for severity in MARKS]
         self.border_subtitle = ", ".join(counts)
         self._fold()
