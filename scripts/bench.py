@@ -20,6 +20,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import struct
 import subprocess
@@ -28,6 +29,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -127,36 +129,107 @@ def ours(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "inspector", *arguments]
 
 
+class Wire:
+    """A capture of one connection that is being written."""
+
+    def __init__(self, path: Path, port: int) -> None:
+        self._out = path.open("wb")
+        self._out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 101))
+        self._ends = ((40_000, port), b"\x0a\1\0\1\x0a\2\0\1"), ((port, 40_000), b"\x0a\2\0\1\x0a\1\0\1")
+        self._seq, self._tick, self._sent = [1000, 5000], 0, 0
+        self.send(0, SYN)
+        self.send(1, SYN | ACK)
+        self.send(0, ACK)
+
+    def send(self, side: int, flags: int, payload: bytes = b"") -> None:
+        """One segment; a packet every 10 microseconds."""
+        ports, ends = self._ends[side]
+        numbers = (self._seq[side] & 0xFFFFFFFF, self._seq[1 - side] & 0xFFFFFFFF if flags & ACK else 0)
+        tcp = struct.pack("!HHIIBBHHH", *ports, *numbers, 5 << 4, flags, 502, 0, 0)
+        length = 40 + len(payload)
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, length, 0, 0x4000, 64, 6, 0) + ends
+        seconds, rest = divmod(self._tick, 100_000)
+        self._out.write(struct.pack("<IIII", 1_700_000_000 + seconds, rest * 10, length, length) + ip + tcp + payload)
+        self._seq[side] += len(payload) + bool(flags & (SYN | FIN))
+        self._tick += 1
+
+    def say(self, side: int, data: bytes) -> None:
+        """Bytes in segments of full size; the client acknowledges every other one of the server's."""
+        for at in range(0, len(data), SEGMENT):
+            self.send(side, ACK, data[at : at + SEGMENT])
+            self._sent += 1
+            if side and self._sent % 2:
+                self.send(0, ACK)
+
+    def close(self) -> None:
+        self.send(0, FIN | ACK)
+        self.send(1, FIN | ACK)
+        self.send(0, ACK)
+        self._out.close()
+
+
+CHUNK = bytes(range(256)) * 1024
+
+
 def download(path: Path, size: int) -> None:
     """A capture of one connection: a request, and a body of `size` bytes that the client acknowledges."""
-    chunk = bytes(range(256)) * 6
-    with path.open("wb") as out:
-        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 101))
-        seq, tick = [1000, 5000], 0
+    wire = Wire(path, 80)
+    wire.say(0, b"GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+    wire.say(1, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+    for at in range(0, size, len(CHUNK)):
+        wire.say(1, CHUNK[: size - at])
+    wire.close()
 
-        def send(side: int, flags: int, payload: bytes = b"") -> None:
-            nonlocal tick
-            ports, ends = ((40_000, 80), b"\x0a\1\0\1\x0a\2\0\1") if side == 0 else ((80, 40_000), b"\x0a\2\0\1\x0a\1\0\1")
-            numbers = (seq[side] & 0xFFFFFFFF, seq[1 - side] & 0xFFFFFFFF if flags & ACK else 0)
-            tcp = struct.pack("!HHIIBBHHH", *ports, *numbers, 5 << 4, flags, 502, 0, 0)
-            length = 40 + len(payload)
-            ip = struct.pack("!BBHHHBBH", 0x45, 0, length, 0, 0x4000, 64, 6, 0) + ends
-            out.write(struct.pack("<IIII", 1_700_000_000 + tick // 100_000, tick % 100_000 * 10, length, length))
-            out.write(ip + tcp + payload)
-            seq[side] += len(payload) + bool(flags & (SYN | FIN))
-            tick += 1
 
-        send(0, SYN)
-        send(1, SYN | ACK)
-        send(0, PSH | ACK, b"GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n")
-        send(1, ACK, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-        for number, at in enumerate(range(0, size, SEGMENT)):
-            send(1, ACK, chunk[: min(SEGMENT, size - at)])
-            if number % 2:
-                send(0, ACK)
-        send(0, FIN | ACK)
-        send(1, FIN | ACK)
-        send(0, ACK)
+def secret_download(path: Path, keys: Path, folder: Path, size: int) -> None:
+    """The same over TLS 1.3, between two real ends in memory; their secrets go to `keys`."""
+    name, key = folder / "certificate.pem", folder / "key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=shop.example", "-keyout", str(key), "-out", str(name)]  # fmt: skip
+    subprocess.run(make, check=True, capture_output=True)
+    serving, asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    serving.load_cert_chain(name, key)
+    asking.check_hostname, asking.verify_mode, asking.keylog_filename = False, ssl.CERT_NONE, str(keys)
+    to, of = [ssl.MemoryBIO(), ssl.MemoryBIO()], [ssl.MemoryBIO(), ssl.MemoryBIO()]  # what reaches each end, and leaves it
+    ends = asking.wrap_bio(to[0], of[0], server_hostname="shop.example"), serving.wrap_bio(to[1], of[1], server_side=True)
+    wire = Wire(path, 443)
+
+    def carry(side: int) -> None:
+        data = of[side].read()
+        to[1 - side].write(data)
+        wire.say(side, data)
+
+    open_: set[int] = set()
+    while len(open_) < 2:
+        for side, end in enumerate(ends):
+            if side not in open_:
+                with suppress(ssl.SSLWantReadError):
+                    end.do_handshake()
+                    open_.add(side)
+            carry(side)
+    ends[0].write(b"GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+    carry(0)
+    ends[1].write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+    for at in range(0, size, len(CHUNK)):
+        ends[1].write(CHUNK[: size - at])
+        carry(1)
+        with suppress(ssl.SSLWantReadError):
+            while ends[0].read(len(CHUNK)):
+                pass
+    wire.close()
+
+
+def decryption(folder: Path, tshark: str | None, rounds: int) -> None:
+    """A download of 100 MB over TLS 1.3 decrypted, beside tshark."""
+    if shutil.which("openssl") is None:
+        print("openssl is not installed: decryption is not measured")
+        return
+    capture, keys = folder / "secret.pcap", folder / "secret.keys"
+    secret_download(capture, keys, folder, 100_000_000)
+    words = ("-T", "fields", "-e", "http.request.method", "-e", "http.response.code")
+    theirs = [tshark, "-n", "-r", str(capture), "-o", f"tls.keylog_file:{keys}", *words] if tshark else None
+    compare("100 MB over TLS 1.3 decrypted", ours("exchanges", str(capture), "--keylog", str(keys)), theirs, rounds)
+    capture.unlink()
 
 
 def compare(title: str, mine: list[str], theirs: list[str] | None, rounds: int) -> None:
@@ -424,6 +497,7 @@ def main() -> int:
         compare(title, mine, theirs("-T", "fields", *words(COLUMNS)), options.rounds)
         title = "all HTTP exchanges, beside tshark -T fields"
         compare(title, ours("exchanges", str(capture)), theirs("-T", "fields", *words(MESSAGES)), options.rounds)
+        decryption(Path(folder), tshark, options.rounds)
         quick("--version", ours("--version"), options.rounds)
         quick("show of a bundled capture", ours("show", "sse"), options.rounds)
         terminal(capture, options.rounds)
