@@ -10,6 +10,7 @@ import typer
 from inspector.cli import (
     assert_,
     captures,
+    card,
     exchanges,
     explain,
     fields,
@@ -19,12 +20,14 @@ from inspector.cli import (
     info,
     interfaces,
     lab,
+    lesson,
     live,
     open_,
     patterns,
     record,
     show,
     state,
+    walk,
 )
 from inspector.core.errors import InspectError
 
@@ -73,6 +76,9 @@ def app(arguments: Sequence[str]) -> int:
     cli.command("exchanges")(exchanges.command)
     cli.command("explain")(explain.command)
     cli.command("state")(state.command)
+    cli.command("walk")(walk.command)
+    cli.command("card")(card.command)
+    cli.command("lesson")(lesson.command)
     cli.command("findings")(findings.command)
     cli.command("patterns")(patterns.command)
     cli.command("assert")(assert_.command)

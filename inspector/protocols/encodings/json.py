@@ -11,7 +11,7 @@ from inspector.core.cursor import Cursor
 from inspector.core.field import Field, catalog, octets, string
 from inspector.core.layer import Severity
 from inspector.core.limits import MAX_NESTING
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 
 MAX_MEMBERS = 5000  # values shown of one document: more than anybody reads, and each costs a hundred times its bytes
 
@@ -141,4 +141,14 @@ class _Walker:
         return at, count
 
 
-PROTOCOL = Protocol("json", "JSON", 6, FIELDS, dissect, keys={"media_type": ["json"]}, reference="RFC 8259")
+CARD = Card(
+    "text in UTF-8: objects, arrays, strings, numbers, true, false, null",
+    "a value as a whole",
+    "none; members have names",
+    "none of its own",
+    "none",
+    "carried by others; proxies may read it where it is not encrypted",
+    "none of its own",
+    "a value that is cut, or not well formed, is refused as a whole",
+)
+PROTOCOL = Protocol("json", "JSON", 6, FIELDS, dissect, keys={"media_type": ["json"]}, reference="RFC 8259", card=CARD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, ether, ipv4, octets, u8, u16
 from inspector.core.layer import Layer, Note
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.protocols.link.ethertypes import ETHERTYPES
 
 REQUEST, REPLY = 1, 2
@@ -55,6 +55,17 @@ def explain(layer: Layer) -> list[Note]:
     return [Note(layer.span, "address resolution", why, "RFC 826")]
 
 
+CARD = Card(
+    "binary: a fixed header, then hardware and protocol addresses of both",
+    "one message a frame",
+    "the request goes to all stations of the link, the reply to who asked",
+    "request and reply; an announcement asks nobody",
+    "each host keeps a table of addresses for some minutes",
+    "never beyond the link",
+    "none; requests are repeated",
+    "none: whoever answers is believed",
+)
 PROTOCOL = Protocol(
-    "arp", "ARP", 2, FIELDS, dissect, keys={"ethertype": [0x0806, 0x8035]}, explain=explain, reference="RFC 826"
+    "arp", "ARP", 2, FIELDS, dissect, keys={"ethertype": [0x0806, 0x8035]}, explain=explain, reference="RFC 826",
+    card=CARD,
 )

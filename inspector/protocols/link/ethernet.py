@@ -10,7 +10,7 @@ import zlib
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, ether, flag, octets, u16, u32
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.protocols.link.ethertypes import ETHERTYPES, MAX_LENGTH, inner_size
 
 MIN_SIZE = 60  # of a frame without its check sequence (IEEE 802.3, 4.4.2)
@@ -74,7 +74,18 @@ def _checks(c: Cursor) -> bool:
     return zlib.crc32(frame[:-4]) == int.from_bytes(frame[-4:], "little")
 
 
+CARD = Card(
+    "binary: destination, source and type, six, six and two octets; then the payload",
+    "frames of 64 to 1,518 octets, each on its own",
+    "48-bit hardware addresses, of one station, a group, or all",
+    "full duplex on a switched link",
+    "none in the stations; switches remember which address is behind which port",
+    "switches, by the destination; never beyond the link",
+    "pause frames (802.3x), rarely used; none of congestion",
+    "a checksum (FCS) over the frame, mostly not captured; a damaged frame is dropped, nothing is sent again",
+)
 PROTOCOL = Protocol(
     "eth", "Ethernet II", 2, FIELDS, dissect,
     keys={"link": [1], "ethernet": ["ethernet"], "ethertype": [0x6558]}, reference="IEEE 802.3",
+    card=CARD,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, flag, octets, u16, uint
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.protocols.link.ethertypes import ETHERTYPES, type_or_length
 
 FIELDS = catalog(
@@ -44,7 +44,18 @@ def _tag(c: Cursor, name: str) -> None:
         c.octets(f"{name}.trailer", c.remaining)
 
 
-PROTOCOL = Protocol("vlan", "802.1Q VLAN", 2, FIELDS, dissect, keys={"ethertype": [0x8100, 0x9100]}, reference="IEEE 802.1Q")
+CARD = Card(
+    "binary: a tag of four octets between the addresses and the type",
+    "one tag a frame; tags may be stacked",
+    "a VLAN id of 12 bits, beside the hardware addresses",
+    "that of Ethernet",
+    "none in the frame; switches know which port belongs to which VLAN",
+    "switches, within one VLAN; between them only routers",
+    "a priority of three bits for queues",
+    "those of Ethernet",
+)
+PROTOCOL = Protocol("vlan", "802.1Q VLAN", 2, FIELDS, dissect, keys={"ethertype": [0x8100, 0x9100]},
+                    reference="IEEE 802.1Q", card=CARD)  # fmt: skip
 PROVIDER = Protocol(
     "ieee8021ad", "802.1ad service VLAN", 2, PROVIDER_FIELDS, dissect_provider, keys={"ethertype": [0x88A8]},
     reference="IEEE 802.1ad",

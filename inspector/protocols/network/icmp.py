@@ -10,7 +10,7 @@ from inspector.core.checksum import ones_complement_sum
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, flag, heading, ipv4, ipv6, octets, sint, string, u8, u16, u32, uint
 from inspector.core.layer import Layer, Note, Severity
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 
 ECHO_REPLY, UNREACHABLE, QUENCH, REDIRECT, ECHO, ROUTER, SOLICITATION, EXCEEDED, PARAMETER = 0, 3, 4, 5, 8, 9, 10, 11, 12
 TIMESTAMP, TIMESTAMP_REPLY, INFORMATION, INFORMATION_REPLY, MASK, MASK_REPLY = 13, 14, 15, 16, 17, 18
@@ -288,4 +288,14 @@ def explain(layer: Layer) -> list[Note]:
     return []
 
 
-PROTOCOL = Protocol("icmp", "ICMP", 3, FIELDS, dissect, keys={"ip.proto": [1]}, explain=explain, reference="RFC 792")
+CARD = Card(
+    "binary: type, code, checksum; an error quotes the packet that it is about",
+    "one message a datagram",
+    "that of IP",
+    "errors go back to the sender; echo asks and is answered",
+    "none",
+    "as IP; many filters drop it, with surprising results",
+    "none; errors are sent at a limited rate",
+    "a checksum; no error is ever sent about an error",
+)
+PROTOCOL = Protocol("icmp", "ICMP", 3, FIELDS, dissect, keys={"ip.proto": [1]}, explain=explain, reference="RFC 792", card=CARD)

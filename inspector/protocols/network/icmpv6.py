@@ -10,7 +10,7 @@ from inspector.core.checksum import ones_complement_sum, pseudo_header
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, flag, heading, ipv6, octets, string, u8, u16, u32, uint
 from inspector.core.layer import Severity
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.protocols.network.icmp import EXTENSION_FIELDS, explain, extended_echo, quote, unannounced
 
 UNREACHABLE, TOO_BIG, EXCEEDED, PARAMETER, ECHO, ECHO_REPLY = 1, 2, 3, 4, 128, 129
@@ -312,4 +312,16 @@ def _domains(c: Cursor) -> None:
         c.octets("icmpv6.opt.padding", c.remaining)
 
 
-PROTOCOL = Protocol("icmpv6", "ICMPv6", 3, FIELDS, dissect, keys={"ip.proto": [58]}, explain=explain, reference="RFC 4443")
+CARD = Card(
+    "binary: type, code, checksum; options as type, length, value",
+    "one message a datagram",
+    "that of IPv6; Neighbour Discovery uses multicast groups of nearly one host",
+    "errors go back to the sender; echo and Neighbour Discovery ask and are answered",
+    "none in the messages; Neighbour Discovery fills each host's table",
+    "as IPv6; Neighbour Discovery never leaves the link (hop limit 255)",
+    "none; errors are sent at a limited rate",
+    "a checksum with a pseudo-header; no error is ever sent about an error",
+)
+PROTOCOL = Protocol(
+    "icmpv6", "ICMPv6", 3, FIELDS, dissect, keys={"ip.proto": [58]}, explain=explain, reference="RFC 4443", card=CARD
+)

@@ -9,7 +9,7 @@ from inspector.core.checksum import ones_complement_sum
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, FieldSpec, Kind, catalog, cell, flag, heading, ipv4, u8, u16, uint
 from inspector.core.layer import Severity
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.protocols.network import ip_options
 from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
 
@@ -107,6 +107,16 @@ def dissect(c: Cursor) -> None:
     c.payload(table, protocol, size, f"the header's protocol field says {IP_PROTOCOLS.get(protocol, 'number')} ({protocol})")
 
 
+CARD = Card(
+    "binary: a header of 20 to 60 octets, then the payload",
+    "datagrams of up to 65,535 octets, each on its own; they may be cut into fragments",
+    "32-bit addresses of interfaces; groups by multicast, a link by broadcast",
+    "one way; an answer is a datagram of its own",
+    "none: every datagram carries all that routers need",
+    "routers, hop by hop, by the longest prefix of the destination",
+    "none; ECN lets routers mark instead of drop",
+    "a checksum over the header alone; the rest is told by ICMP, or not at all",
+)
 PROTOCOL = Protocol(
     "ip",
     "IPv4",
@@ -115,4 +125,5 @@ PROTOCOL = Protocol(
     dissect,
     keys={"ethertype": [0x0800], "ip.proto": [4], "ip.version": [4]},
     reference="RFC 791",
+    card=CARD,
 )

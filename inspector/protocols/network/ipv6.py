@@ -8,7 +8,7 @@ from __future__ import annotations
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, ipv6, u8, u16, uint
 from inspector.core.layer import Severity
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
 from inspector.protocols.network.ipv6_extensions import HOP_BY_HOP, follow
 
@@ -58,6 +58,16 @@ def dissect(c: Cursor) -> None:
     follow(c, following, length)
 
 
+CARD = Card(
+    "binary: a header of 40 octets, extension headers, the payload",
+    "datagrams, each on its own; only the sender may fragment",
+    "128-bit addresses; groups by multicast, and no broadcast",
+    "one way; an answer is a datagram of its own",
+    "none: every datagram carries all that routers need",
+    "routers, hop by hop, by the longest prefix of the destination",
+    "none; ECN lets routers mark instead of drop",
+    "no checksum of its own: the layers around it have theirs; errors are told by ICMPv6",
+)
 PROTOCOL = Protocol(
     "ipv6",
     "IPv6",
@@ -66,4 +76,5 @@ PROTOCOL = Protocol(
     dissect,
     keys={"ethertype": [0x86DD], "ip.proto": [41], "ip.version": [6]},
     reference="RFC 8200",
+    card=CARD,
 )

@@ -22,7 +22,7 @@ from inspector.core.field import (
     uint,
 )
 from inspector.core.layer import Severity
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.core.tcp_flags import flag_words
 from inspector.protocols.transport import tcp_options
 from inspector.protocols.transport.ports import verify
@@ -133,4 +133,14 @@ def dissect(c: Cursor) -> None:
     c.payload("tcp.stream", (source, destination))
 
 
-PROTOCOL = Protocol("tcp", "TCP", 4, FIELDS, dissect, keys={"ip.proto": [6]}, reference="RFC 9293")
+CARD = Card(
+    "binary: a header of 20 to 60 octets; the payload is a piece of a stream without boundaries",
+    "a byte stream: what one write puts in may arrive in several reads",
+    "a port at each end; the connection is the pair of addresses and ports",
+    "full duplex; each direction closes by itself",
+    "both ends: sequence numbers, windows, timers, and TIME-WAIT after the end",
+    "that of IP; NAT, firewalls and balancers remember connections, too",
+    "the receiver's window, and the sender's congestion window",
+    "a checksum; what is not acknowledged is sent again, and duplicates are dropped",
+)
+PROTOCOL = Protocol("tcp", "TCP", 4, FIELDS, dissect, keys={"ip.proto": [6]}, reference="RFC 9293", card=CARD)

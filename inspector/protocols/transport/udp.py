@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, u16
 from inspector.core.layer import Severity
-from inspector.core.protocol import Protocol
+from inspector.core.protocol import Card, Protocol
 from inspector.protocols.transport.ports import verify
 
 HEADER = 8
@@ -43,4 +43,14 @@ def dissect(c: Cursor) -> None:
     c.payload("udp.port", (source, destination), size)
 
 
-PROTOCOL = Protocol("udp", "UDP", 4, FIELDS, dissect, keys={"ip.proto": [17]}, reference="RFC 768")
+CARD = Card(
+    "binary: a header of eight octets, then the payload",
+    "datagrams: one write is one read, or nothing",
+    "a port at each end",
+    "one way; an answer is a datagram of its own",
+    "none",
+    "that of IP; NAT keeps a mapping for a while",
+    "none: the application must have it",
+    "a checksum; nothing is sent again, and order is not kept",
+)
+PROTOCOL = Protocol("udp", "UDP", 4, FIELDS, dissect, keys={"ip.proto": [17]}, reference="RFC 768", card=CARD)

@@ -1,0 +1,52 @@
+"""`osi-inspect card`: the eight properties of protocols; with a capture, the bytes that show them."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from inspector.cli.common import AsJson, Keylog, opened, write_lines
+
+WIDTH = 120
+
+
+def command(
+    protocols: Annotated[list[str], typer.Argument(metavar="PROTOCOL…", help="tcp, http2, websocket …; several are compared.")],
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE|NAME", help="Show the bytes of this capture, too.")
+    ] = None,
+    as_json: AsJson = False,
+    keylog: Keylog = None,
+) -> None:
+    """Show what a protocol is by eight properties, or compare several."""
+    from inspector.annotations.cards import TITLES, evidence, find, properties, table
+    from inspector.dissection.engine import make_registry
+
+    registry = make_registry(None).protocols
+    found = [find(name, registry) for name in protocols]
+    proofs = {}
+    if file is not None:
+        with opened(file, keylog) as session:
+            proofs = {protocol.name: evidence(session, protocol.name) for protocol in found}
+    if as_json:
+        for protocol in found:
+            assert protocol.card is not None
+            shown = {
+                name: [{**proof._asdict(), "data": proof.data.hex()} for proof in own]
+                for name, own in proofs.get(protocol.name, {}).items()
+            }
+            record = {"protocol": protocol.name, "title": protocol.title, "osi": protocol.osi, "reference": protocol.reference}
+            write_lines([json.dumps({**record, **properties(protocol.card), "evidence": shown})])
+        return
+    lines = table([(f"{one.title} (layer {one.osi})", one.card) for one in found if one.card is not None], WIDTH)
+    for protocol in found:
+        own = proofs.get(protocol.name)
+        if own is None:
+            continue
+        lines += ["", f"{protocol.title} in this capture" if own else f"nothing of {protocol.title} in this capture shows it"]
+        for name, title in TITLES.items():
+            for proof in own.get(name, []):
+                lines.append(f"  {title:20} packet {proof.packet}: {proof.label}  {proof.text}  [{proof.data.hex(' ')}]")
+    write_lines(lines)

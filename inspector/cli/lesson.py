@@ -1,0 +1,48 @@
+"""`osi-inspect lesson`: stops on the packets of a bundled capture, a question first, the answer after."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from typing import Annotated
+
+import typer
+
+from inspector.cli.common import AsJson, write_lines
+from inspector.core.errors import InspectError
+from inspector.core.text import printable
+
+WIDTH = 100
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A bundled capture; `osi-inspect captures` lists them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Go through a bundled capture: a question at each stop, and the answer after Enter."""
+    from inspector.annotations.lessons import lesson
+    from inspector.session import open_session
+    from inspector.sources.bundled import bundled
+
+    capture = next((one for one in bundled() if one.name == name), None)
+    if capture is None:
+        raise InspectError(f"{printable(name, 40)} is no bundled capture; `osi-inspect captures` lists them")
+    stops = lesson(capture.path.parent, name, capture.entry)
+    if as_json:
+        write_lines(json.dumps(stop._asdict()) for stop in stops)
+        return
+    session = open_session(name)
+    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    try:
+        write_lines([capture.title, "", *textwrap.wrap(capture.teaches, WIDTH), ""])
+        for number, stop in enumerate(stops, 1):
+            row = session.row(stop.packet)
+            ends = f"{row.source} → {row.destination}"
+            write_lines([f"{number} of {len(stops)} · packet {stop.packet}: {ends}  {row.protocol}  {row.info}"])
+            write_lines([f"  ? {line}" if not at else f"    {line}" for at, line in enumerate(textwrap.wrap(stop.ask, WIDTH))])
+            if asks:
+                input("    (Enter for the answer) ")
+            write_lines([*(f"    {line}" for line in textwrap.wrap(stop.answer, WIDTH)), ""])
+    finally:
+        session.close()

@@ -1,0 +1,33 @@
+"""`osi-inspect walk`: a message down the sender's stack and up the receiver's."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Proto, opened, packet_numbers, write_lines
+from inspector.core.text import printable
+
+
+def command(
+    file: File,
+    numbers: Annotated[str, typer.Option("-n", metavar="7|3-9", help="The packets whose messages walk.")] = "1",
+    as_json: AsJson = False,
+    keylog: Keylog = None,
+    rules: DecodeAs = None,
+    proto: Proto = None,
+) -> None:
+    """Walk a message through the seven layers: what each adds, who looks at it, what is checked."""
+    from inspector.annotations.walk import lines, walk
+
+    with opened(file, keylog, rules, proto) as session:
+        for number in packet_numbers(numbers, session.count):
+            found = walk(session, number)
+            if as_json:
+                record = {**found._asdict(), "message": printable(found.message)}
+                record["stages"] = [stage._asdict() for stage in found.stages]
+                write_lines([json.dumps(record)])
+            else:
+                write_lines(printable(line) for line in lines(found))

@@ -1,0 +1,75 @@
+"""Cards, side by side and with evidence; the OSI walk and its sums."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.annotations.cards import EVIDENCE, TITLES, evidence, find, properties, table
+from inspector.annotations.walk import CARRIED, walk
+from inspector.core.errors import InspectError
+from inspector.dissection.engine import make_registry
+from inspector.session import open_session
+
+PROTOCOLS = make_registry(None).protocols
+
+
+def test_cards_have_eight_properties_and_stand_side_by_side() -> None:
+    found = [find(name, PROTOCOLS) for name in ("tcp", "http2", "ws")]
+    cards = [(protocol.title, protocol.card) for protocol in found if protocol.card is not None]
+    assert len(cards) == 3 and all(len(properties(card)) == 8 for _, card in cards)
+    lines = table(cards, 120)
+    assert max(map(len, lines)) <= 120
+    assert all(any(line.startswith(title) for line in lines) for title in TITLES.values())
+    with pytest.raises(InspectError, match="did you mean"):
+        find("tpc", PROTOCOLS)
+
+
+def test_evidence_names_fields_that_exist() -> None:
+    names = {spec for protocol in PROTOCOLS.values() for spec in protocol.fields}
+    for protocol, shown in EVIDENCE.items():
+        assert find(protocol, PROTOCOLS).card is not None
+        assert {name for fields in shown.values() for name in fields} <= names
+        assert set(shown) <= set(TITLES)
+
+
+def test_evidence_is_read_from_the_capture() -> None:
+    session = open_session("http-get")
+    try:
+        found = evidence(session, "tcp")
+        port = next(proof for proof in found["addressing"] if proof.label == "Destination port")
+        assert (port.packet, port.text, port.data) == (9, "80", b"\x00\x50")
+        assert evidence(session, "websocket") == {}
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(
+    ("capture", "number", "content", "added", "packets"),
+    [
+        ("http-get", 16, 1712, {7: 254, 6: 0, 4: 64, 3: 40, 2: 28}, (14, 16)),
+        ("http-get", 3, 34, {7: 0, 4: 8, 3: 20, 2: 14}, (3,)),
+        ("https-tls13", 22, 1712, {7: 254, 6: 22, 4: 64, 3: 40, 2: 28}, (21, 22)),  # 5 header, 1 type, 16 tag
+        ("sse-tls", 38, 59, {7: 6, 6: 22, 4: 32}, (38,)),  # a chunk: "3b" and two line ends
+    ],
+)
+def test_what_each_layer_adds(capture: str, number: int, content: int, added: dict[int, int], packets: tuple[int, ...]) -> None:
+    session = open_session(capture)
+    try:
+        found = walk(session, number)
+    finally:
+        session.close()
+    assert (found.content, found.packets) == (content, packets)
+    stages = {stage.osi: stage.added for stage in found.stages}
+    assert {osi: stages[osi] for osi in added} == added
+    assert found.wire == found.content + sum(stages.values())  # every byte of these frames is accounted for
+    assert sum(stages[osi] for osi in CARRIED) < found.wire
+
+
+def test_what_lies_for_middleboxes() -> None:
+    session = open_session("https-tls13")
+    try:
+        lies = " ".join(walk(session, 14).lies)
+        assert "it is TLS 1.3" in lies and "ChangeCipherSpec changes nothing" in lies and "supported_versions" in lies
+        assert not walk(session, 10).lies
+    finally:
+        session.close()
