@@ -29,7 +29,7 @@ WANTED = {
     "http1-pipelining", "sse-tls", "websocket-tls", "grpc-streams", "tcp-loss", "tcp-zero-window", "tls13-resumption",
     "tls13-hello-retry",
 }  # fmt: skip
-OTHERS = {"catalog.toml", "grpc-streams.proto"}
+OTHERS = {"lessons.toml", "catalog.toml", "grpc-streams.proto"}
 LOSSY = {"tcp-loss", "tcp-zero-window"}  # segments are lost, or sent again, on purpose
 WITH_SECRETS = {
     "https-tls13", "tls-bad-certificate", "https-http2-multiplex", "http1-six-connections", "sse-tls", "websocket-tls",
