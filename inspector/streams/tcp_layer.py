@@ -11,6 +11,7 @@ from inspector.core.span import Span
 from inspector.streams.analysis import RESENT, Analysis, Finding, Mark
 from inspector.streams.segments import Part
 from inspector.streams.steady import take
+from inspector.streams.tcp_notes import notes
 from inspector.streams.tcp_states import States
 
 FIRST, FEW = 512, 8  # segments that are tried together at first; that go one by one where they cannot
@@ -128,6 +129,7 @@ def enrich(layer: Layer, fields: Mapping[str, FieldSpec], tcp: Tcp, packet: int,
     def made(name: str, value: Any, text: str | None = None) -> Field:
         return Field(fields[name], value, own, text, None, True)
 
+    layer.notes += notes(layer, found)
     states, times = tcp.states.at(packet), tcp.analysis.times(packet)
     layer.fields += [
         made("tcp.time_relative", times[0]),
