@@ -151,6 +151,8 @@ class Lines:
             return
         base = at = 0
         while True:
+            while at + 1 < len(capture.paths) and not os.path.exists(capture.paths[at]):
+                at += 1  # the ring has come round before this file was read
             session = self._opened(capture.paths[at])
             try:
                 wanted = passing(session, self._shown)
