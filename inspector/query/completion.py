@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from inspector.core.field import FieldSpec, Kind
 from inspector.dissection.registry import Registry
-from inspector.query import catalog
 
 MAX_COMPLETIONS = 50
 _WORD = re.compile(r'[A-Za-z0-9_.:-]*$|"[^"]*$')
@@ -27,6 +26,8 @@ class Completion(NamedTuple):
 
 def completions(text: str, registry: Registry) -> list[Completion]:
     """Field names, protocols and values that continue a filter, typed as far as `text`; the likeliest first."""
+    from inspector.query import catalog
+
     found = _WORD.search(text)
     assert found is not None
     typed, start = found.group(), found.start()
