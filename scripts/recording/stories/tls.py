@@ -166,8 +166,9 @@ STORIES = (
         title="A certificate that the client does not trust",
         teaches="""The server's certificate is signed by itself, and curl refuses it, once over TLS 1.3 and once over TLS 1.2.
             The alert unknown_ca (48) is the client's word about the server. Over TLS 1.2 anybody can read
-            it; over TLS 1.3 it is encrypted, which is why a server's log says more than a capture, unless
-            the capture has the keys, as this one does.""",
+            it, and here over TLS 1.3 too, since the client gives up before it begins to use its own keys; had
+            it begun, the alert would be one more encrypted record, which is why a server's log says more than
+            a capture without keys.""",
         record=bad_certificate,
         peers=("curl", "nginx", "unbound"),
         looks=(
@@ -177,8 +178,8 @@ STORIES = (
             ),
             Look(
                 "tls.alert_message.desc == 48 && tcp.stream == 0",
-                "Fatal alert {tls.alert_message.desc}, unknown_ca, encrypted: without the keys this would be a record "
-                "of application data.",
+                "Fatal alert {tls.alert_message.desc}, unknown_ca, and in clear: this client gives up before it begins to "
+                "use its own handshake keys.",
                 comment=True,
             ),
             Look(
