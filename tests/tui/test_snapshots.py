@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from inspector.session import open_session
 from inspector.tui.app import InspectorApp
 
+SETTLE = 0.5  # seconds: on a busy machine a worker may post its news late
 # name: (capture, packet, keys, size)
 PICTURES: dict[str, tuple[str, int, list[str], tuple[int, int]]] = {
     "packets-200x60": ("https-tls13", 22, [], (200, 60)),
@@ -37,6 +38,7 @@ def test_picture(name: str, snap_compare: Callable[..., bool], tmp_path: Path, m
             await settle(pilot)
         for widget in pilot.app.screen.query("*"):  # the thumb of a scroll bar rounds one way or the other
             widget.styles.scrollbar_size_vertical = 0
+        await pilot.pause(SETTLE)
         await settle(pilot)
 
     app: App[None] = InspectorApp(session, packet)
