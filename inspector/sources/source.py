@@ -1,23 +1,19 @@
-"""Opening a capture, and what every format has in common: reading in windows."""
+"""What every format has in common: packets come as columns, a window of the file at a time."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from inspector.core.errors import InspectError
 from inspector.core.packet import Interface
-from inspector.sources.store import Followed, Spool, Store, first_bytes
+from inspector.sources.store import Store
 
 WINDOW = 16 * 1024 * 1024  # bytes read at a time
 MAX_CAPTURED = 256 * 1024  # what Wireshark accepts as one packet; more means a damaged length
 MAX_BLOCK = 64 * 1024 * 1024  # longest record that is read: a longer one is damage
-MAX_SPOOL = 64 * 1024**3  # bytes of a pipe, or inflated ones, on disk
 Int64s = npt.NDArray[np.int64]
 
 
@@ -149,84 +145,3 @@ class Source:
     def close(self) -> None:
         """Close the file."""
         self._store.close()
-
-
-class Format(Protocol):
-    """A reader's constructor."""
-
-    def __call__(self, store: Store, name: str) -> Source: ...
-
-
-def open_source(source: str | int, follow: bool = False) -> Source:
-    """Open a file by its path, or a pipe by its descriptor (which is then this source's to close).
-
-    follow: the file is still being written; its packets come as they are written, until `Source.stop`.
-    Raises InspectError with one sentence.
-    """
-    name = "standard input" if isinstance(source, int) else os.path.basename(source)
-    fd = source if isinstance(source, int) else _open(source)
-    store = _store(fd, name, follow)
-    try:
-        store.wait(3)
-        magic = store.read(0, 4)
-        if not magic and store.failure:
-            raise InspectError(f"{name}: {store.failure}")
-        return _format(magic, name)(store, name)
-    except BaseException:
-        store.close()
-        raise
-
-
-def _store(fd: int, name: str, follow: bool) -> Store:
-    from inspector.sources.compressed import inflater
-
-    try:
-        piped = not stat.S_ISREG(os.fstat(fd).st_mode)
-        begun = first_bytes(fd, 6) if piped else b""
-        try:
-            inflate = inflater(begun if piped else os.pread(fd, 6, 0))
-        except InspectError as error:
-            raise InspectError(f"{name}: {error}") from None
-        if piped or inflate is not None:
-            return Spool(fd, begun, inflate, MAX_SPOOL)
-    except OSError as error:
-        os.close(fd)
-        raise InspectError(f"{name}: cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except BaseException:
-        os.close(fd)
-        raise
-    return Followed(fd) if follow else Store(fd)
-
-
-def _open(path: str) -> int:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise InspectError(f"{path}: cannot be opened: {(error.strerror or 'unknown error').lower()}") from None
-    if stat.S_ISDIR(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise InspectError(f"{path}: a directory; name a capture file in it")
-    os.set_blocking(fd, True)
-    return fd
-
-
-_KNOWN = {
-    b"PK\x03\x04": "a zip archive",
-    b"%PDF": "a PDF document",
-    b"\x7fELF": "a program",
-    b"\x89PNG": "a picture",
-    b"snoo": "a snoop capture, which is not read here; convert it with `editcap -F pcapng`",
-}
-
-
-def _format(magic: bytes, name: str) -> Format:
-    from inspector.sources import pcap, pcapng
-
-    if magic in pcap.MAGICS:
-        return pcap.Pcap
-    if magic == pcapng.MAGIC:
-        return pcapng.Pcapng
-    if not magic:
-        raise InspectError(f"{name}: the file is empty")
-    what = _KNOWN.get(magic, f"no pcap or pcapng capture: it begins with the bytes {magic.hex(' ')}")
-    raise InspectError(f"{name}: {what if what.startswith('no ') else 'this is ' + what}")

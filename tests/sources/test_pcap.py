@@ -73,7 +73,7 @@ def test_an_impossible_length_is_damage(tmp_path: Path) -> None:
 
 
 def test_windows_join_seamlessly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inspector.sources import source as module
+    from inspector.sources import opening as module
 
     frames = [bytes([n]) * (n * 13 % 180) for n in range(200)]
     path = tmp_path / "a"
@@ -119,7 +119,7 @@ def test_a_cut_gzip_file_yields_what_it_holds(tmp_path: Path) -> None:
 
 
 def test_inflation_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inspector.sources import source as module
+    from inspector.sources import opening as module
 
     monkeypatch.setattr(module, "MAX_SPOOL", 1 << 21)
     path = tmp_path / "a.gz"
