@@ -25,13 +25,8 @@ from inspector.session import Session
 from inspector.tui.finding import Found, search, wanted
 from inspector.tui.messages import Asked, Copied, Decrypts, GoTo, Loaded, Matched, ShowFlow
 from inspector.tui.taking import save_body
-from inspector.tui.views.conversations import ConversationsView
-from inspector.tui.views.findings import FindingsView
-from inspector.tui.views.follow import FollowView
-from inspector.tui.views.ladder import LadderView
+from inspector.tui.views import VIEWS
 from inspector.tui.views.packets import PacketsView
-from inspector.tui.views.story import StoryView
-from inspector.tui.views.stream import StreamView
 from inspector.tui.views.view import View
 from inspector.tui.widgets.ask_line import AskLine
 from inspector.tui.widgets.packet_list import PacketList
@@ -40,10 +35,6 @@ from inspector.tui.widgets.tab_line import TabLine
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
 TELL = 0.2  # seconds between two looks at how far loading is
 TINY = 20  # lines below which only the list is left
-VIEWS: dict[str, type[View]] = {
-    "1": PacketsView, "2": ConversationsView, "3": LadderView, "4": StreamView, "5": FindingsView, "6": StoryView,
-    "f": FollowView,
-}  # by the key that leads there  # fmt: skip
 
 
 class CaptureScreen(Screen[None]):
@@ -77,7 +68,7 @@ class CaptureScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(id="title", markup=False)
-        yield TabLine([(key, view.key, view.title) for key, view in VIEWS.items()], id="views")
+        yield TabLine([(key, *choice) for key, choice in VIEWS.items()], id="views")
         self._views["packets"] = packets = PacketsView(self.session)
         with ContentSwitcher(initial=packets.id, id="view"):
             yield packets
@@ -188,7 +179,7 @@ class CaptureScreen(Screen[None]):
         switcher = self.query_one(ContentSwitcher)
         chosen = self.view.chosen()
         if name not in self._views:
-            made = next(view for view in VIEWS.values() if view.key == name)
+            made = next(choice for choice in VIEWS.values() if choice.name == name).view()
             self._views[name] = view = made(self.session)
             await switcher.mount(view)
         switcher.current = self._views[name].id
@@ -199,7 +190,7 @@ class CaptureScreen(Screen[None]):
         self._views[name].enter(flow, number)
 
     async def action_view(self, key: str) -> None:
-        await self.show(VIEWS[key].key)
+        await self.show(VIEWS[key].name)
 
     @on(TabLine.Chosen)
     async def _tab(self, event: TabLine.Chosen) -> None:
