@@ -25,6 +25,7 @@ from types import TracebackType
 from inspector.capture.labs.certificates import Files
 
 PEERS = Path(__file__).resolve().parent / "peers"
+PACKAGE = PEERS.parents[2]  # peers import this very code
 
 CLIENT4, WEB4, DNS4 = "192.0.2.10", "192.0.2.80", "192.0.2.53"
 CLIENT6, WEB6 = "2001:db8::10", "2001:db8::80"
@@ -248,7 +249,8 @@ class Lab:
         options = ["--ssl-certfile", str(tls.chain), "--ssl-keyfile", str(tls.key)] if tls else []
         options += ["--http", "h11", "--loop", "asyncio", "--log-level", "warning"]
         uvicorn = (sys.executable, "-m", "uvicorn", f"{module}:app", "--app-dir", str(PEERS), "--host", WEB4)
-        return self.serve(*uvicorn, "--port", str(port), *options, port=port, PYTHONDONTWRITEBYTECODE="1")
+        more = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(PACKAGE)}
+        return self.serve(*uvicorn, "--port", str(port), *options, port=port, **more)
 
     def write(self, name: str, template: str, **values: str) -> Path:
         """Fill a template of `peers` and write it into the lab's folder."""

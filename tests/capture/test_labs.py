@@ -70,13 +70,15 @@ def test_long_polls_are_held(tmp_path: Path) -> None:
 
 
 @ROOT
-def test_sse_comes_back_with_the_last_event(tmp_path: Path) -> None:
+def test_sse_ends_well_breaks_off_and_comes_back_with_the_last_event(tmp_path: Path) -> None:
     session = run("sse", tmp_path)
     found = session.exchanges()
-    assert {one.media for one in found} == {"text/event-stream"} and len(found) >= 2
+    assert {one.media for one in found} == {"text/event-stream"} and len(found) >= 3
     assert all(item.pdu.protocol == "sse" for one in found for item in one.items)
-    assert len(found[0].items) >= 8 and "last-event-id" not in head(session, found[0], "request").lower()
-    assert "last-event-id: 8" in head(session, found[1], "request").lower()
+    well, broken, back = found[:3]
+    assert well.complete and len(well.items) >= 9
+    assert not broken.complete and "last-event-id" not in head(session, broken, "request").lower()
+    assert "last-event-id: 40" in head(session, back, "request").lower()
 
 
 @ROOT

@@ -36,8 +36,8 @@ LABS = {
         ),
         Lab(
             "sse", "Server-sent events",
-            "One response that does not end: events as they happen, a comment as a sign of life, and after a cut the client "
-            "comes back with Last-Event-ID and misses nothing.",
+            "Events alone, three at once, one in two pieces, and a comment as a sign of life; then a stream that breaks off in "
+            "the middle of an event, and a client that comes back with Last-Event-ID and misses nothing.",
         ),
         Lab(
             "websocket", "Messages both ways",

@@ -84,14 +84,27 @@ async def long_polling(peer: Peer) -> None:
 
 
 async def sse(peer: Peer) -> None:
-    last = ""
     while True:
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"} | ({"Last-Event-ID": last} if last else {})
-        async with peer.http() as http, http.stream("GET", "/events", headers=headers) as response:
+        await listen(peer, "/orders/events", "")
+        await peer.pause()
+        last = ""
+        while last != "100":  # the first time the stream breaks off
+            last = await listen(peer, "/imports/7/events", last)
+            await peer.pause()
+
+
+async def listen(peer: Peer, path: str, last: str) -> str:
+    """Read an event stream to its end, be it a good one or not; `last`, and what is returned: the last event that was whole."""
+    headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"} | ({"Last-Event-ID": last} if last else {})
+    id = last
+    with contextlib.suppress(httpx.RemoteProtocolError):
+        async with peer.http() as http, http.stream("GET", path, headers=headers) as response:
             async for line in response.aiter_lines():
                 if line.startswith("id:"):
-                    last = line[3:].strip()
-        await peer.pause()
+                    id = line[3:].strip()
+                elif not line:  # an event is whole with its empty line
+                    last = id
+    return last
 
 
 async def websocket(peer: Peer) -> None:

@@ -13,7 +13,7 @@ CURL = ("curl", "--silent", "--show-error", "--no-buffer", "--header", "Accept: 
 
 def whole(lab: Lab, path: Path) -> bytes:
     lab.resolver()
-    lab.app("events")
+    lab.app("shop")
     with lab.capture(path):
         lab.run(*CURL, "http://api.example.test/orders/events")
     return b""
@@ -21,12 +21,12 @@ def whole(lab: Lab, path: Path) -> bytes:
 
 def cut(lab: Lab, path: Path) -> bytes:
     lab.resolver()
-    server = lab.app("events")
+    server = lab.app("shop")
     url = "http://api.example.test/imports/7/events"
     with lab.capture(path):
         lab.run(*CURL, url, status=18)  # curl: transfer closed with outstanding read data remaining
         server.popen.wait()
-        lab.app("events")
+        lab.app("shop")
         lab.run(*CURL, "--header", "Last-Event-ID: 40", url)
     return b""
 
@@ -34,7 +34,7 @@ def cut(lab: Lab, path: Path) -> bytes:
 def encrypted(lab: Lab, path: Path) -> bytes:
     files = certificates.chain(lab.dir, "api.example.test", "ec")
     lab.resolver()
-    lab.app("events", tls=files)
+    lab.app("shop", tls=files)
     keys = lab.dir / "keys.txt"
     with lab.capture(path):
         url = "https://api.example.test/orders/events"
