@@ -73,7 +73,7 @@ def test_an_impossible_length_is_damage(tmp_path: Path) -> None:
 
 
 def test_windows_join_seamlessly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inspector.sources import opening as module
+    from inspector.sources import source as module
 
     frames = [bytes([n]) * (n * 13 % 180) for n in range(200)]
     path = tmp_path / "a"
