@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV4_UDP, SHAPE_IPV6_TCP, SHAPE_IPV6_UDP, Column
 from inspector.index.flows import TCP, UDP
-from inspector.sources import Batch
+from inspector.sources.source import MARGIN, Batch
 
 TUNNEL_PORTS = (1701, 2123, 2152, 3544, 4341, 4342, 4789, 4790, 5072, 5247, 6081, 8472, 37008)
 ETHERNET, SLL, SLL2, NULL, LOOP = 1, 113, 276, 0, 108
@@ -32,7 +32,6 @@ _HEADS = {
     IPV6: np.dtype([("version", "u1"), ("class", "u1"), ("flow", ">u2"), ("length", ">u2"), ("protocol", "u1"),
                     ("hops", "u1"), ("addresses", "u1", 32), *_TRANSPORT]),
 }  # fmt: skip
-MARGIN = 128  # bytes behind a packet's start that may be read, whether or not they are its own
 
 
 class Decoded:
@@ -61,7 +60,7 @@ class Decoded:
 
 def decode(batch: Batch, links: Ints) -> list[Decoded]:
     """The regular packets of a batch, those over IPv4 and those over IPv6 apart. links: the link type of each packet."""
-    start = batch.offset - batch.base
+    start = batch.start
     near = int(np.searchsorted(start, len(batch.window) - MARGIN))
     found = _decode(batch.window, start[:near], batch.captured[:near], batch.wire[:near], links[:near], 0)
     if near < len(start):  # the last packets of a window: their margin is made

@@ -107,7 +107,7 @@ class Index:
                 piece = slice(start, start + PIECE)
                 part = Batch(
                     batch.offset[piece], batch.captured[piece], batch.wire[piece], batch.time_ns[piece], batch.interface[piece],
-                    batch.base, batch.window,
+                    batch.start[piece], batch.window,
                 )  # fmt: skip
                 self._add(part)
                 if progress is not None:
@@ -162,7 +162,7 @@ class Index:
             rows["flow"][one.found.rows], rows["direction"][one.found.rows] = one.spread()
 
     def _irregular(self, batch: Batch, row: int, number: int, rows: dict[str, Column]) -> None:
-        start = int(batch.offset[row]) - batch.base
+        start = int(batch.start[row])
         data = batch.window[start : start + int(batch.captured[row])].tobytes()
         interface = int(batch.interface[row])
         link = self._source.interfaces[interface].link_type

@@ -104,7 +104,7 @@ class Lane:
     def options(self, at: int, batch: Batch) -> bytes:
         """The options of a TCP header."""
         row = self.found.rows[at]
-        start = int(batch.offset[row]) - batch.base
+        start = int(batch.start[row])
         return batch.window[start + int(self.found.head[at]) + 20 : start + int(self.found.payload[at])].tobytes()
 
     def belongs(self, at: int, pair: int, flow: int, direction: int) -> None:

@@ -103,4 +103,5 @@ class Pcap(Source):
         time = seconds * 1_000_000_000 + ticks * self._tick
         zeros = np.zeros(len(offsets), np.int64)
         view = np.frombuffer(window, np.uint8)
-        return Batch(self._at + offsets + self._record, captured, wire, time, zeros, self._at, view)
+        start = offsets + self._record
+        return Batch(self._at + start, captured, wire, time, zeros, start, view)

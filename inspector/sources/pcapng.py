@@ -260,7 +260,7 @@ class Pcapng(Source):
             time[row] = _clip(int(stamps[row]) * 1_000_000_000 // one.ticks_per_second + one.offset_seconds * 1_000_000_000)
         time[stamps == UNTIMED] = 0
         view = np.frombuffer(window, np.uint8)
-        return Batch(self._at + offset, captured, wire, time, interface, self._at, view)
+        return Batch(self._at + offset, captured, wire, time, interface, offset, view)
 
 
 class _Rows:

@@ -13,6 +13,7 @@ from inspector.sources.store import Store
 
 WINDOW = 16 * 1024 * 1024  # bytes read at a time
 MAX_CAPTURED = 256 * 1024  # what Wireshark accepts as one packet; more means a damaged length
+MARGIN = 128  # bytes behind a packet's start that readers of headers may touch, whether or not they are its own
 MAX_BLOCK = 64 * 1024 * 1024  # longest record that is read: a longer one is damage
 Int64s = npt.NDArray[np.int64]
 
@@ -37,14 +38,18 @@ class Secrets(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Packets of one window: columns, and the window itself (`base` is its place in the file)."""
+    """Packets of one window: columns, and the window itself, in which each packet begins at `start`.
+
+    offset: of the packet's bytes in the capture, for `Source.read`. Starts ascend, but in a window that ends with
+    MARGIN bytes of nothing: there they may come in any order.
+    """
 
     offset: Int64s
     captured: Int64s
     wire: Int64s
     time_ns: Int64s
     interface: Int64s
-    base: int
+    start: Int64s
     window: npt.NDArray[np.uint8]
 
 

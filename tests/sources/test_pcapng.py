@@ -50,10 +50,10 @@ def packets(source: Source) -> list[tuple[bytes, int, int, int]]:
     """Every packet's bytes, wire length, time and interface; from the file and from the window alike."""
     found = []
     for batch in source.batches():
-        columns = (batch.offset, batch.captured, batch.wire, batch.time_ns, batch.interface)
-        for offset, captured, wire, time, number in zip(*(c.tolist() for c in columns), strict=True):
+        columns = (batch.offset, batch.captured, batch.wire, batch.time_ns, batch.interface, batch.start)
+        for offset, captured, wire, time, number, start in zip(*(c.tolist() for c in columns), strict=True):
             data = source.read(offset, captured)
-            assert batch.window[offset - batch.base : offset - batch.base + captured].tobytes() == data
+            assert batch.window[start : start + captured].tobytes() == data
             found.append((data, wire, time, number))
     return found
 
