@@ -1,10 +1,12 @@
 """Feeds the file readers, the dissectors and every stream parser with bytes that nobody would send.
 
-    scripts/fuzz.py --minutes N [--target NAME …] [--list]
+    scripts/fuzz.py --minutes N [--target NAME …] [--keep FOLDER] [--list]
 
-Each target gets its share of the time in a process of its own, and begins with what the bundled captures hold. With atheris
-(`pip install atheris`) coverage leads the way; without it the seeds are changed blindly. Nothing may raise, take 10 s or 1 GB.
-What does is written to tests/vectors/crashers, where the tests try it again from then on; the exit status is then 1.
+The minutes are the processor's in user mode, without what it takes to start. Each target has its share of them, in processes of
+its own, and begins with what the bundled captures hold. With atheris (`pip install atheris`) coverage leads the way; without it
+the seeds are changed blindly. Nothing may raise, take 10 s or 1 GB. What does is written to tests/vectors/crashers, where the
+tests try it again from then on; the exit status is then 1. With --keep the inputs that were found and the minutes that were
+spent are kept in a folder, and the next run goes on from there until each target has had its share.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -32,8 +36,58 @@ MAX_PACKETS = 40  # of a file, that are looked at
 MAX_SECONDS = 10
 MAX_MIB = 1024
 
+SLICE = 150.0  # seconds of one target at a time, so that all of them get on evenly
+
 LINES = ("smtp", "pop", "imap", "ftp")  # speak in lines, as HTTP does
 Target = Callable[[bytes], None]
+
+
+def block(*headers: tuple[str, str]) -> bytes:
+    """A header block of literals that are not indexed (RFC 7541, 6.2.2); names and values below 127 octets."""
+    return b"".join(b"\0" + b"".join(bytes([len(part)]) + part.encode() for part in header) for header in headers)
+
+
+def frame(kind: int, flags: int, number: int, payload: bytes) -> bytes:
+    """An HTTP/2 frame (RFC 9113, 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + number.to_bytes(4, "big") + payload
+
+
+def data_frame(piece: bytes) -> bytes:
+    return frame(0, 0, 1, piece)
+
+
+# What is said before the pieces, for parsers that begin only inside others: the one they begin in, and both sides' first words.
+GRPC = ("content-type", "application/grpc"), ("grpc-encoding", "gzip")
+REQUEST = block((":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), ("te", "trailers"), *GRPC)
+UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"
+PRELUDES = {
+    "websocket": (
+        "http",
+        b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: eA==\r\n" + UPGRADE + b"\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE + b"\r\n",
+    ),
+    "sse": (
+        "http",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
+    ),
+    "grpc": (
+        "http2",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, REQUEST),
+        frame(4, 0, 0, b"") + frame(1, 4, 1, block((":status", "200"), *GRPC)),
+    ),
+}
+WRAPPED = {"grpc": data_frame}  # what its pieces are carried in
+SEEDS = {  # of those, since no capture holds them bare: (direction, piece)
+    "websocket": [(1, b"\x81\4{}  "), (1, b"\xc1\7\xf2\x48\xcd\xc9\xc9\7\0"), (1, b"\x88\2\3\xe8"), (0, b"\x81\x82abcd\0\0")],
+    "sse": [(1, b'id: 7\nevent: a\ndata: {"a": 1}\n\n: hi\nretry: 10\rdata\r\n\r\n')],
+    "grpc": [(0, b"\0\0\0\0\5\x0a\3abc"), (1, b"\0\0\0\0\5\x0a\3abc\1\0\0\0\0")],
+}
+
+
+def pieces(said: list[tuple[int, bytes]]) -> bytes:
+    """As a stream's target reads them."""
+    return b"".join(bytes([direction]) + len(data).to_bytes(2, "big") + data for direction, data in said)
 
 
 def targets() -> dict[str, Target]:
@@ -42,6 +96,7 @@ def targets() -> dict[str, Target]:
 
     own = [protocol for protocol in PROTOCOLS if protocol.parser is not None]  # some begin only inside others
     parsers = [protocol.name for protocol in own if protocol.sniff is not None or "tcp.port" in protocol.keys]
+    parsers += PRELUDES
     return {"file": file, "packet": packet, **{f"stream:{name}": stream(name) for name in dict.fromkeys(parsers)}}
 
 
@@ -96,16 +151,24 @@ def stream(protocol: str) -> Target:
         from inspector.dissection.engine import Engine
         from inspector.streams.conversation import Conversation, SegmentRow
 
-        registry = registered(protocol)
+        around, *said = PRELUDES.get(protocol, (protocol,))
+        wrap = WRAPPED.get(protocol, bytes)
+        registry = registered(around)
         frames: dict[int, Buffer] = {}
         rows, sequence, at = [SegmentRow(1, 0, 0, 0, 2, 0, 0), SegmentRow(2, 1, 0, 1, 18, 0, 0)], [1, 1], 0
-        while at + 3 <= len(data):
-            how, size = data[at], int.from_bytes(data[at + 1 : at + 3], "big")
-            piece, direction, number = data[at + 3 : at + 3 + size], how & 1, len(rows) + 1
-            sequence[direction] += 7 if how & 0x80 else 0
-            frames[number] = Frame(number, len(piece), lambda piece=piece: piece)
+
+        def say(direction: int, piece: bytes) -> None:
+            number = len(rows) + 1
+            frames[number] = Frame(number, len(piece), lambda: piece)
             rows.append(SegmentRow(number, direction, sequence[direction], sequence[1 - direction], 16, len(piece), len(piece)))
             sequence[direction] += len(piece)
+
+        for direction, words in enumerate(said):
+            say(direction, words)
+        while at + 3 <= len(data):
+            how, size = data[at], int.from_bytes(data[at + 1 : at + 3], "big")
+            sequence[how & 1] += 7 if how & 0x80 else 0
+            say(how & 1, wrap(data[at + 3 : at + 3 + size]))
             at += 3 + size
         found = Conversation(0, (40000, 1), lambda n: Span(frames[n], 0, frames[n].size), registry, strict=True)
         found.feed(rows)
@@ -125,6 +188,9 @@ def seeds(target: str) -> Iterator[bytes]:
     from inspector.sources.bundled import bundled
 
     wanted = target.partition(":")[2]
+    if wanted in SEEDS:
+        yield pieces(SEEDS[wanted])
+        return
     for entry in bundled():
         if target == "file":
             yield entry.path.read_bytes()[:MAX_SIZE]
@@ -137,9 +203,7 @@ def seeds(target: str) -> Iterator[bytes]:
             for flow in range(len(session.index.flows)):
                 if session.index.flows.protocol(flow) == 6 and wanted in (*session.conversation(flow).protocols, *LINES):
                     rows = [row for row in session._segments(flow, 60).rows() if row.length]
-                    data = [session._payload(row.packet).read() for row in rows]
-                    pieces = (bytes([row.direction]) + len(d).to_bytes(2, "big") + d for row, d in zip(rows, data, strict=True))
-                    yield b"".join(pieces)[:MAX_SIZE]
+                    yield pieces([(row.direction, session._payload(row.packet).read()) for row in rows])[:MAX_SIZE]
         finally:
             session.close()
 
@@ -172,66 +236,125 @@ def save(name: str, data: bytes) -> Path:
     return path
 
 
-def child(name: str, seconds: float) -> int:
-    """One target in this process."""
+def child(name: str, seconds: float, corpus: Path) -> int:
+    """One target in this process, for so many seconds of its time. Its last line: how many inputs, and what the start took."""
     os.environ["OSI_INSPECT_STRICT"] = "1"
     try:
         import atheris
     except ImportError:
         try:
-            print(f"{name}: {blindly(name, seconds):,} inputs", flush=True)
+            print(f"{blindly(name, seconds)} inputs, 0 s to start", flush=True)
         except Exception:
             traceback.print_exc()
             return 1
         return 0
     with atheris.instrument_imports(include=["inspector"]):
         run = targets()[name]
-    with tempfile.TemporaryDirectory() as folder:
+        run(b"")
+    if not any(corpus.iterdir()):
         for number, data in enumerate(seeds(name)):
-            (Path(folder) / f"{number}").write_bytes(data)
+            (corpus / f"{number}").write_bytes(data)
+    started, tried = _spent(resource.RUSAGE_SELF), 0
 
-        def one(data: bytes) -> None:
-            try:
-                run(data)
-            except Exception:
-                save(name, data)
-                raise
+    def done() -> None:
+        print(f"{tried} inputs, {started:.1f} s to start", flush=True)
 
-        limits = [f"-max_len={MAX_SIZE}", f"-timeout={MAX_SECONDS}", f"-rss_limit_mb={MAX_MIB}"]
-        options = [*limits, f"-max_total_time={seconds:.0f}"]
-        prefix = CRASHERS / f"{name.replace(':', '_')}-"
-        CRASHERS.mkdir(parents=True, exist_ok=True)
-        atheris.Setup([sys.argv[0], *options, "-print_final_stats=1", f"-artifact_prefix={prefix}", folder], one)
-        atheris.Fuzz()  # does not return
+    def one(data: bytes) -> None:
+        nonlocal tried
+        tried += 1
+        try:
+            run(data)
+        except Exception:
+            save(name, data)
+            done()
+            raise
+        if _spent(resource.RUSAGE_SELF) - started > seconds:
+            done()
+            os._exit(0)  # atheris has no other way out
+
+    CRASHERS.mkdir(parents=True, exist_ok=True)
+    prefix = CRASHERS / f"{name.replace(':', '_')}-"
+    limits = [f"-max_len={MAX_SIZE}", f"-timeout={MAX_SECONDS}", f"-rss_limit_mb={MAX_MIB}"]
+    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={prefix}", str(corpus)], one)
+    atheris.Fuzz()  # does not return
     return 0
+
+
+def _spent(who: int) -> float:
+    """Seconds of the processor in user mode, of this process or of the children that have ended."""
+    return resource.getrusage(who).ru_utime
+
+
+class Ledger:
+    """What was spent on each target so far, a line for each run, in a folder that outlives this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "spent.jsonl"
+        self.spent: dict[str, float] = {}
+        self.inputs: dict[str, int] = {}
+        self.failed: list[str] = []
+        if self._path.exists():
+            for line in self._path.read_text().splitlines():
+                self._count(**json.loads(line))
+
+    def add(self, name: str, seconds: float, inputs: int, failed: bool) -> None:
+        with self._path.open("a") as file:
+            print(json.dumps({"name": name, "seconds": round(seconds, 1), "inputs": inputs, "failed": failed}), file=file)
+        self._count(name, seconds, inputs, failed)
+
+    def _count(self, name: str, seconds: float, inputs: int, failed: bool) -> None:
+        self.spent[name] = self.spent.get(name, 0.0) + seconds
+        self.inputs[name] = self.inputs.get(name, 0) + inputs
+        if failed:
+            self.failed.append(name)
+
+
+def slice_of(name: str, seconds: float, folder: Path, ledger: Ledger) -> list[str]:
+    """Run one target for so long; returns what it said where it failed."""
+    corpus = folder / name.replace(":", "_")
+    corpus.mkdir(parents=True, exist_ok=True)
+    before = _spent(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, __file__, "--child", name, "--minutes", f"{seconds / 60:.4f}", "--keep", str(corpus)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    took = _spent(resource.RUSAGE_CHILDREN) - before
+    said = done.stderr.splitlines() + done.stdout.splitlines()
+    words = next((line for line in reversed(said) if line.endswith(" s to start")), "0 inputs, 0 s to start").split()
+    ledger.add(name, max(took - float(words[2]), 0.0), int(words[0]), bool(done.returncode))
+    return said[-25:] if done.returncode else []
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=1.0, help="for all targets together")
     parser.add_argument("--target", action="append", help="only this one; may be repeated")
+    parser.add_argument("--keep", type=Path, help="a folder for inputs and minutes, in which the next run goes on")
     parser.add_argument("--list", action="store_true", help="name the targets")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        return child(options.child, options.minutes * 60)
+        return child(options.child, options.minutes * 60, options.keep)
     names = options.target or list(targets())
     if options.list:
         print("\n".join(names))
         return 0
-    failed = []
-    for name in names:
-        share = options.minutes / len(names)
-        command = [sys.executable, __file__, "--child", name, "--minutes", f"{share:.4f}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        said = done.stderr.splitlines() + done.stdout.splitlines()
-        ran = [line for line in said if "inputs" in line or "number_of_executed_units" in line]
-        print(f"{'FAILED' if done.returncode else 'ok':6} {name:20} {share * 60:.0f} s  {' '.join(ran[-1:])}", flush=True)
-        if done.returncode:
-            failed.append(name)
-            print("\n".join(said[-25:]), flush=True)
-    print(f"{len(names)} targets, {options.minutes:g} minutes, {len(failed)} failed")
-    return bool(failed)
+    share = options.minutes * 60 / len(names)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        ledger = Ledger(folder)
+        broken: set[str] = set()  # in this run: the same would be found again at once
+        while left := [name for name in names if name not in broken and share - ledger.spent.get(name, 0.0) > 1]:
+            for name in left:
+                said = slice_of(name, min(SLICE, share - ledger.spent.get(name, 0.0)), folder, ledger)
+                print(f"{'FAILED' if said else 'ok':6} {name:16} {ledger.spent[name]:6.0f} s", flush=True)
+                if said:
+                    broken.add(name)
+                    print("\n".join(said), flush=True)
+        for name in names:
+            print(f"{name:16} {ledger.spent.get(name, 0.0):6.0f} s  {ledger.inputs.get(name, 0):>10,} inputs")
+        minutes = sum(ledger.spent.get(name, 0.0) for name in names) / 60
+        print(f"{len(names)} targets, {minutes:.1f} minutes, {len(broken)} failed")
+    return bool(broken)
 
 
 if __name__ == "__main__":
