@@ -26,12 +26,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from io import TextIOBase
 from pathlib import Path
+from typing import Any
 
 from mutating import Mutations
 
+from inspector import session
 from inspector.cli import app
 from inspector.core.errors import InspectError
-from inspector.session import open_session
 from inspector.sources.bundled import bundled
 
 MAX_SECONDS = 10.0  # of the processor's time, of one command on one capture
@@ -108,19 +109,20 @@ class Run:
                 (self.keep / f"{name}.capture").write_bytes(path.read_bytes())
 
     def commands(self, path: Path, label: str) -> None:
-        """The capture through every command."""
-        for what, arguments in commands().items():
-            sink = Sink()
+        """The capture through every command. They share one session: reading the file five times would find nothing more."""
+        with _opened_once():
+            for what, arguments in commands().items():
+                sink = Sink()
 
-            def work(arguments: list[str] = arguments, sink: Sink = sink) -> None:
-                try:
-                    with redirect_stdout(sink):  # type: ignore[type-var]
-                        app([arguments[0], str(path), *arguments[1:]])
-                finally:
-                    if sink.unsafe:
-                        raise AssertionError(f"unsafe text on its way to the terminal: {sink.unsafe}")
+                def work(arguments: list[str] = arguments, sink: Sink = sink) -> None:
+                    try:
+                        with redirect_stdout(sink):  # type: ignore[type-var]
+                            app([arguments[0], str(path), *arguments[1:]])
+                    finally:
+                        if sink.unsafe:
+                            raise AssertionError(f"unsafe text on its way to the terminal: {sink.unsafe}")
 
-            self.watch(what, label, work, path)
+                self.watch(what, label, work, path)
         if self.counts["show --json"] % 50 == 0:
             gc.collect()
 
@@ -157,9 +159,9 @@ async def walk(path: Path) -> None:
     from inspector.tui.app import InspectorApp
     from inspector.tui.screens.capture import CaptureScreen
 
-    session = open_session(str(path), load=False)
+    capture = session.open_session(str(path), load=False)
     try:
-        tui = InspectorApp(session)
+        tui = InspectorApp(capture)
         async with tui.run_test(size=(100, 30)) as pilot:
 
             async def press(key: str) -> None:
@@ -176,16 +178,37 @@ async def walk(path: Path) -> None:
                 assert not found, f"unsafe text on the screen: {text[found.start() - 40 : found.end() + 20]!r}"
 
             await press("tab")
-            if not isinstance(tui.screen, CaptureScreen) or not session.count:
+            if not isinstance(tui.screen, CaptureScreen) or not capture.count:
                 return
-            count = session.count
+            count = capture.count
             for number in sorted({1, (count + 1) // 2, count}):
                 tui.screen.packets.go(number)
                 await press("left_square_bracket")
                 for key in ("right_square_bracket", "tab", "down", "enter", "down", "b", "2", "3", "a", "4", "d", "f", "1"):
                     await press(key)
     finally:
-        session.close()
+        capture.close()
+
+
+@contextmanager
+def _opened_once() -> Iterator[None]:
+    """Within this, whoever opens a capture gets the session of the one who opened it first."""
+    sessions: dict[str, session.Session] = {}
+    opened = session.open_session
+
+    def once(source: str, **options: Any) -> session.Session:
+        if source not in sessions:
+            sessions[source] = opened(source, **options)
+            sessions[source].close = lambda: None  # type: ignore[method-assign]
+        return sessions[source]
+
+    session.open_session = once  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        session.open_session = opened
+        for each in sessions.values():
+            session.Session.close(each)
 
 
 @contextmanager

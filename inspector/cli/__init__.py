@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import typer
 
@@ -54,8 +56,9 @@ def _home(
             print(context.get_help())
 
 
-def app(arguments: Sequence[str]) -> int:
-    """Run the command line on its arguments; returns the exit status. Raises InspectError for bad input."""
+@cache
+def _command_line() -> Any:
+    """The parser of the command line, with all commands. Making it takes longer than many a command."""
     cli = typer.Typer(
         name="osi-inspect",
         add_completion=False,
@@ -85,9 +88,13 @@ def app(arguments: Sequence[str]) -> int:
     cli.command("follow")(follow.command)
     cli.command("lab")(lab.command)
     cli.command("record", context_settings={"allow_interspersed_args": False})(record.command)
-    click = typer.main.get_command(cli)
+    return typer.main.get_command(cli)
+
+
+def app(arguments: Sequence[str]) -> int:
+    """Run the command line on its arguments; returns the exit status. Raises InspectError for bad input."""
     try:
-        status = click.main(list(arguments), "osi-inspect", standalone_mode=False)
+        status = _command_line().main(list(arguments), "osi-inspect", standalone_mode=False)
     except typer.Abort:
         return 130
     except SystemExit as stop:  # the parser library's answer to a pipe that was closed
