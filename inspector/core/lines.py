@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from inspector.core.cursor import Cursor
 from inspector.core.layer import Severity
+from inspector.core.limits import MAX_LINE
 from inspector.core.stream import Ended, Reader, Steps, TooLong
-
-MAX_LINE = 64 * 1024  # bytes of a line: RFC 5321 allows 512, RFC 7162 advises 8,192 for IMAP; servers take more
 
 
 class Line(NamedTuple):

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from inspector.core.errors import InspectError
-from inspector.core.limits import MAX_INFLATE_RATIO
+from inspector.core.limits import MAX_INFLATE_RATIO, MAX_UNPACKER
 from inspector.sources.store import Inflate, Unreadable
 
 PIECE = 1 << 20  # inflated bytes at a time
-MAX_UNPACKER = 256 << 20  # bytes of memory that an xz file may ask for: `xz -9` needs 65 MiB
 FREE = 256 << 20  # inflated bytes before the ratio is looked at: a small file of zeros is no bomb
 ZSTD_STEP = 2048  # compressed bytes at a time: four of them can become 128 KiB, and the library cannot be told to stop
 

@@ -7,12 +7,11 @@ import stat
 from typing import Protocol
 
 from inspector.core.errors import InspectError
+from inspector.core.limits import MAX_SPOOL
 from inspector.sources import pcap, pcapng
 from inspector.sources.compressed import inflater
 from inspector.sources.source import Source
 from inspector.sources.store import Followed, Spool, Store, first_bytes
-
-MAX_SPOOL = 64 * 1024**3  # bytes of a pipe, or inflated ones, on disk
 
 
 class Format(Protocol):

@@ -7,9 +7,10 @@ import struct
 import numpy as np
 
 from inspector.core.errors import InspectError
+from inspector.core.limits import MAX_CAPTURED
 from inspector.core.packet import Interface
 from inspector.sources.chain import Chains, Int64s
-from inspector.sources.source import MAX_CAPTURED, Batch, Source
+from inspector.sources.source import Batch, Source
 from inspector.sources.store import Store
 
 HEADER, HEAD = 24, 16  # bytes of the file header, and of what all record headers have in common

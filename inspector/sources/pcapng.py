@@ -9,10 +9,11 @@ from ipaddress import ip_address
 import numpy as np
 
 from inspector.core.errors import InspectError
+from inspector.core.limits import MAX_BLOCK, MAX_CAPTURED
 from inspector.core.packet import Interface
 from inspector.core.text import decode
 from inspector.sources.chain import Chains, Int64s
-from inspector.sources.source import MAX_BLOCK, MAX_CAPTURED, Batch, Secrets, Source
+from inspector.sources.source import Batch, Secrets, Source
 from inspector.sources.store import Store
 
 MAGIC = b"\x0a\x0d\x0d\x0a"

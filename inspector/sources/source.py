@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.limits import MAX_BLOCK
 from inspector.core.packet import Interface
 from inspector.sources.store import Store
 
 WINDOW = 16 * 1024 * 1024  # bytes read at a time
-MAX_CAPTURED = 256 * 1024  # what Wireshark accepts as one packet; more means a damaged length
 MARGIN = 128  # bytes behind a packet's start that readers of headers may touch, whether or not they are its own
-MAX_BLOCK = 64 * 1024 * 1024  # longest record that is read: a longer one is damage
 Int64s = npt.NDArray[np.int64]
 
 

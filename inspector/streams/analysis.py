@@ -13,6 +13,8 @@ from collections import deque
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inspector.core.limits import MAX_UNACKNOWLEDGED
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.integer[Any] | np.bool_]
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
-MAX_UNACKED = 10_000  # segments of one direction that wait for their acknowledgement: more than the largest windows hold
 FAST_NS = 20_000_000  # a resend so soon after the duplicate acknowledgements answers them (Wireshark's rule)
 OUT_OF_ORDER_NS = 3_000_000  # a late segment so soon was overtaken rather than resent, where no round trip is known
 Edges = tuple[tuple[int, int], ...]  # SACK blocks: left and right edge, sequence numbers
@@ -262,7 +263,7 @@ class Side:
     def sent(self, s: Segment, marks: Mark) -> None:
         """Remember a segment of this side."""
         stop = _after(s.sequence, s.length)
-        if (s.length or s.flags & (SYN | FIN)) and len(self.waiting) < MAX_UNACKED:
+        if (s.length or s.flags & (SYN | FIN)) and len(self.waiting) < MAX_UNACKNOWLEDGED:
             stop = _after(stop, bool(s.flags & (SYN | FIN)))
             self._wait(Waiting(s.sequence, stop, s.packet, s.time_ns))
         probe = bool(marks & Mark.ZERO_WINDOW_PROBE)

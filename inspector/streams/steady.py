@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from inspector.streams.analysis import ACK, FIN, MAX_UNACKED, RST, SYN, Analysis, Mark, Side, Waiting, distance
+from inspector.core.limits import MAX_UNACKNOWLEDGED
+from inspector.streams.analysis import ACK, FIN, RST, SYN, Analysis, Mark, Side, Waiting, distance
 from inspector.streams.segments import Int64s, Part
 
 NEAR = 1 << 30  # bytes between two numbers of one direction that belong together
@@ -162,7 +163,7 @@ class _Waits:
         self.rows = run.rows[end][run.data[run.rows[end]]]
         self.answers = run.rows[1 - end]
         old = side.waiting
-        self.full = len(old) >= MAX_UNACKED
+        self.full = len(old) >= MAX_UNACKNOWLEDGED
         new = self.rows[:0] if self.full else self.rows
         self.stops = np.concatenate([_column([distance(one.stop, side.next) for one in old]), sent[new]])
         self.starts = np.concatenate([_column([distance(one.start, side.next) for one in old]), sent[new] - part.length[new]])
@@ -179,7 +180,7 @@ class _Waits:
         if self.full:
             freed = np.flatnonzero(self.gone)
             return int(self.answers[freed[0]]) if len(freed) else len(self.run.part)
-        over = np.flatnonzero(old + np.arange(len(self.rows)) - self.before >= MAX_UNACKED)
+        over = np.flatnonzero(old + np.arange(len(self.rows)) - self.before >= MAX_UNACKNOWLEDGED)
         return int(self.rows[over[0]]) if len(over) else len(self.run.part)
 
     def fill(self, acks: Int64s, rtt: Int64s, flight: Int64s) -> None:

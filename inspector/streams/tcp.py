@@ -11,10 +11,10 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from inspector.core.limits import MAX_HELD_SEGMENTS
 from inspector.core.span import Buffer, Origin, Span
 from inspector.core.stream import Reader
 
-MAX_HELD = 65_536  # segments that wait for a missing one: more than any window of 1-byte segments in practice
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _HALF = 1 << 31
 
@@ -198,7 +198,7 @@ class Direction:
             if self.acknowledged >= new.offset and not self._held:
                 self._gap(new.offset, new.packet)
             else:
-                if len(self._held) >= MAX_HELD:
+                if len(self._held) >= MAX_HELD_SEGMENTS:
                     self._gap(self._held[0].offset, new.packet)
                     self._release(new.packet)
                 insort(self._held, new)

@@ -6,15 +6,13 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
+from inspector.core.limits import MAX_LOOKS, MAX_NODES
 from inspector.core.protocol import Protocol, Sniff
 from inspector.core.secrecy import Keys
 from inspector.core.span import Span
 from inspector.core.stream import Ended, Gap, Pdu, Reader, Steps, StreamBuffer, StreamParser, TooLong
 from inspector.dissection.engine import PREFIX
 from inspector.dissection.registry import Choice, Registry
-
-MAX_NODES = 100_000  # child streams in one conversation
-MAX_LOOKS = 256  # segments of a direction that are looked at for the start of a known protocol
 
 
 class Tree:

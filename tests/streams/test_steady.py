@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inspector.core.limits import MAX_UNACKNOWLEDGED as MOST
 from inspector.session import open_session
 from inspector.sources.bundled import bundled
-from inspector.streams.analysis import ACK, FIN, MAX_UNACKED, PSH, RST, SYN, Analysis, Edges, Segment
+from inspector.streams.analysis import ACK, FIN, PSH, RST, SYN, Analysis, Edges, Segment
 from inspector.streams.segments import Part, parts
 from inspector.streams.steady import take
 from inspector.streams.tcp_layer import Tcp, follow
@@ -142,8 +143,8 @@ def test_bundled_captures(capture: Any) -> None:
 
 
 def test_many_segments_that_nobody_acknowledges() -> None:
-    rows = [(1, SYN, 1, 0, 0), *((1, ACK, 2 + 10 * at, 77, 10) for at in range(MAX_UNACKED + 2000))]
-    rows += [(0, ACK, 77, 2 + 10 * (MAX_UNACKED - 5), 0), *((1, ACK, 2 + 10 * at, 77, 10) for at in range(12_000, 13_000))]
+    rows = [(1, SYN, 1, 0, 0), *((1, ACK, 2 + 10 * at, 77, 10) for at in range(MOST + 2000))]
+    rows += [(0, ACK, 77, 2 + 10 * (MOST - 5), 0), *((1, ACK, 2 + 10 * at, 77, 10) for at in range(12_000, 13_000))]
     segments = rising(rows)
     assert_same(segments, (0, 0))
 

@@ -6,9 +6,9 @@ import re
 
 from inspector.core.cursor import Cursor, Truncated
 from inspector.core.layer import Severity
+from inspector.core.limits import MAX_JUMPS
 
 MAX_NAME = 255  # octets of a name on the wire (RFC 1035, 3.1)
-MAX_JUMPS = 127  # compression pointers in one name: each label needs two octets at least
 TOO_LONG = "<Name too long>"
 LOOPS = "<Name contains a pointer that loops>"
 ROOT = "<Root>"

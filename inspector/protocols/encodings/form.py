@@ -6,9 +6,8 @@ from urllib.parse import unquote_plus
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string
+from inspector.core.limits import MAX_PAIRS
 from inspector.core.protocol import Protocol
-
-MAX_PAIRS = 2000  # pairs shown of one body
 
 FIELDS = catalog(
     string("urlencoded-form.pair", "Pair"),

@@ -10,10 +10,8 @@ import re
 from inspector.core.cursor import Cursor
 from inspector.core.field import Field, catalog, octets, string
 from inspector.core.layer import Severity
-from inspector.core.limits import MAX_NESTING
+from inspector.core.limits import MAX_NESTING, MAX_VALUES
 from inspector.core.protocol import Card, Protocol
-
-MAX_MEMBERS = 5000  # values shown of one document: more than anybody reads, and each costs a hundred times its bytes
 
 FIELDS = catalog(
     string("json.object", "object"),
@@ -69,11 +67,11 @@ class _Walker:
     def __init__(self, c: Cursor, data: bytes) -> None:
         self._c = c
         self._data = data
-        self._left = MAX_MEMBERS
+        self._left = MAX_VALUES
 
     def _field(self, name: str, value: object, start: int, out: list[Field], text: str) -> Field:
         if self._left <= 0:
-            raise _Broken(start, f"a document is shown to {MAX_MEMBERS:,} values")
+            raise _Broken(start, f"a document is shown to {MAX_VALUES:,} values")
         self._left -= 1
         field = Field(self._c.spec(name), value, self._c.span(self._c.start + start, self._c.start + start), text)
         out.append(field)

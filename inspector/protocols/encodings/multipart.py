@@ -11,10 +11,9 @@ import re
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string
 from inspector.core.layer import Severity
+from inspector.core.limits import MAX_MULTIPARTS, MAX_PARTS
 from inspector.core.protocol import Protocol
 
-MAX_PARTS = 1000  # of one body: servers refuse more
-MAX_DEPTH = 8  # multiparts inside one another
 MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1)
 _PARAMETER = re.compile(r';\s*([^\s;=]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))')
 
@@ -125,7 +124,7 @@ def _content(c: Cursor, headers: dict[str, str], depth: int) -> None:
         return
     content_type = headers.get("content-type", "text/plain")  # RFC 2046, 5.1
     media = content_type.split(";")[0].strip().lower()
-    if media.startswith("multipart/") and depth < MAX_DEPTH and parameter(content_type, "boundary"):
+    if media.startswith("multipart/") and depth < MAX_MULTIPARTS and parameter(content_type, "boundary"):
         _parts(c, parameter(content_type, "boundary"), depth + 1)
     elif headers.get("content-transfer-encoding", "binary").lower() not in ("7bit", "8bit", "binary"):
         c.octets("mime_multipart.data", c.remaining)

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 from inspector.core.cursor import Cursor
 from inspector.core.field import Field, catalog, flag, heading, number, octets, sint, string, u32, u64, uint
 from inspector.core.layer import Layer, Note, Severity
-from inspector.core.limits import MAX_NESTING
+from inspector.core.limits import MAX_NESTING, MAX_VALUES
 from inspector.core.protocol import Card, Protocol
 
-MAX_RECORDS = 5000  # shown of one message
 MAX_GUESSES = 8  # messages inside one another that are guessed at
 MAX_NUMBER = (1 << 29) - 1  # the highest field number
 
@@ -162,7 +161,7 @@ class _Walker:
         self._c = c
         self._data = c.peek(c.remaining)
         self._base = c.pos
-        self._left = MAX_RECORDS
+        self._left = MAX_VALUES
         self.told: list[str] = []
 
     def _add(self, out: list[Field], name: str, value: Any, start: int, stop: int, generated: bool = False) -> Field:
@@ -182,7 +181,7 @@ class _Walker:
                     raise Malformed(at, "the end of a group that was not begun")
                 self._left -= 1
                 if self._left < 0 or depth > MAX_NESTING:
-                    text = f"a message is shown to {MAX_RECORDS:,} fields and {MAX_NESTING} levels"
+                    text = f"a message is shown to {MAX_VALUES:,} fields and {MAX_NESTING} levels"
                     self._c.issue("limit", text, Severity.NOTE, self._c.span(self._base + at, self._base + stop))
                     self._add(out, "protobuf.rest", self._data[at:stop], at, stop)
                     return stop
@@ -389,7 +388,7 @@ def as_message(data: bytes, start: int, stop: int) -> list[Record] | None:
     found: list[Record] = []
     try:
         for each in records(data, start, stop):
-            if each.wire in (Wire.SGROUP, Wire.EGROUP) or len(found) >= MAX_RECORDS:
+            if each.wire in (Wire.SGROUP, Wire.EGROUP) or len(found) >= MAX_VALUES:
                 return None
             found.append(each)
     except Malformed:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, string
+from inspector.core.limits import MAX_LINES
 from inspector.core.protocol import Protocol
-
-MAX_LINES = 2000  # lines shown of one text
 
 FIELDS = catalog(string("data-text-lines.line", "Line"), string("data-text-lines.rest", "More"))
 

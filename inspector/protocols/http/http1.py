@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from inspector.core.limits import MAX_HEAD
+from inspector.core.limits import MAX_CHUNK_LINE, MAX_HEAD
 from inspector.core.protocol import Card, Protocol, Sniff
 from inspector.core.span import Span
 from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser, TooLong
 from inspector.protocols.http import codings
 from inspector.protocols.http.framing import Body, Framing, body_of, chunk_size
 from inspector.protocols.http.head import METHODS, Head, is_blank, is_request_line, is_start_line, is_status_line, parse
-from inspector.protocols.http.message import FIELDS, MAX_CHUNK_LINE, dissect
+from inspector.protocols.http.message import FIELDS, dissect
 from inspector.protocols.http.notes import explain
 
 EVENT_STREAM = "text/event-stream"

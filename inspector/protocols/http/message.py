@@ -16,7 +16,6 @@ from inspector.protocols.http.content import carry
 from inspector.protocols.http.framing import Framing, chunk_size, codings, content_length, content_lengths
 from inspector.protocols.http.head import Head, Line, parse
 
-MAX_CHUNK_LINE = 16 * 1024  # a chunk's size and extensions
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: [^\r\n]*)?\r?\n?")  # RFC 9112, 4

@@ -8,11 +8,11 @@ from __future__ import annotations
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string, u32
 from inspector.core.layer import Layer, Note, Severity
+from inspector.core.limits import MAX_EVENT
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Gap, Reader, Steps, StreamParser, TooLong
 from inspector.protocols.encodings.json import looks_like
 
-MAX_EVENT = 16 * 1024 * 1024  # bytes of one event: browsers hold it whole in memory
 BOM = b"\xef\xbb\xbf"
 NAMES = {b"event": "sse.event", b"data": "sse.data", b"id": "sse.id", b"retry": "sse.retry"}
 

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from itertools import islice
 from typing import Any, NamedTuple
 
-from inspector.core.limits import MAX_HEAD, MAX_HEADER_FIELDS, MAX_STREAMS
+from inspector.core.limits import MAX_HEAD, MAX_HEADER_FIELDS, MAX_HEADER_FRAMES, MAX_SETTINGS, MAX_STREAMS
 from inspector.core.span import Span
 from inspector.core.stream import Ended, Gap, Reader, Steps, StreamParser
 from inspector.protocols.http2.header_block import Fragment, Kind, Malformed, Table, walk
@@ -34,8 +34,6 @@ from inspector.protocols.http2.names import (
 )
 from inspector.protocols.http2.streams import OVER, Event, State, Stream, Window, event
 
-MAX_CARRIED = 64  # frames that one representation may be spread over
-MAX_UNACKNOWLEDGED = 100  # SETTINGS frames that wait for their acknowledgement
 MAX_LOOKED_AT = 256  # streams that are looked at for one that can be forgotten
 SEARCH = 64 * 1024  # octets looked at at a time for the next frame
 _CANDIDATE = re.compile(rb"(?s)\x00..[\x00-\x0a\x0c\x10][\x00-\x2d][\x00-\x7f]...")
@@ -406,7 +404,7 @@ class Http2(StreamParser):
         """Settings that count once the other side has acknowledged them (6.5.3)."""
         side = self.sides[direction]
         side.pending.append(settings)
-        if len(side.pending) > MAX_UNACKNOWLEDGED:
+        if len(side.pending) > MAX_SETTINGS:
             self.accept(direction)
 
     def accept(self, direction: int) -> None:
@@ -516,8 +514,8 @@ class Http2(StreamParser):
                 block.carry = [Span(reader.buffer, begin + at - ahead, own.stop)]
             else:  # the walk starts at the first carried byte, and nothing was read
                 block.carry = [*carry, own]
-            if len(block.carry) > MAX_CARRIED or len(whole) > MAX_HEAD:
-                error = (at, f"a header is read over {MAX_CARRIED} frames and {MAX_HEAD >> 10} KiB")
+            if len(block.carry) > MAX_HEADER_FRAMES or len(whole) > MAX_HEAD:
+                error = (at, f"a header is read over {MAX_HEADER_FRAMES} frames and {MAX_HEAD >> 10} KiB")
         if error is not None:
             block.broken = True
             table.forget()

@@ -10,13 +10,13 @@ import re
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, flag, octets, string
 from inspector.core.layer import Layer, Note
+from inspector.core.limits import MAX_LITERALS
 from inspector.core.lines import end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser
 from inspector.core.text import decode
 from inspector.protocols.tls.wire import plausible
 
-MAX_LITERALS = 1000  # literals in one command or response
 LITERAL = re.compile(rb"\{(\d{1,10})\+?\}\r?\n$")
 STATUSES = (b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH")
 

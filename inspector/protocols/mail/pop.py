@@ -10,12 +10,12 @@ from collections import deque
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string
 from inspector.core.layer import Layer, Note, Severity
+from inspector.core.limits import MAX_MAIL
 from inspector.core.lines import Line, end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
 from inspector.protocols.tls.wire import plausible
 
-MAX_MAIL = 64 * 1024 * 1024  # bytes of a mail whose end is looked for
 MAX_OPEN = 1000  # commands that wait for a response (RFC 2449, 6.6, lets them be sent together)
 
 FIELDS = catalog(

@@ -10,13 +10,13 @@ from collections import deque
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, flag, octets, string, u32
 from inspector.core.layer import Layer, Note, Severity
+from inspector.core.limits import MAX_MAIL
 from inspector.core.lines import Line, end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
 from inspector.core.text import decode
 from inspector.protocols.tls.wire import plausible
 
-MAX_MESSAGE = 64 * 1024 * 1024  # bytes of a mail whose end is looked for
 MAX_OPEN = 1000  # commands that wait for a reply: RFC 2920 sets no limit, and a peer can lie
 READY, CHALLENGE, GO_AHEAD = 220, 334, 354
 GREETINGS = (220, 421, 554)  # what a connection begins with (RFC 5321, 4.3.2): no command is answered by it
@@ -127,7 +127,7 @@ class Smtp(StreamParser):
             if (yield from reader.peek(3)) == b".\r\n":
                 yield from reader.read(3)
             else:
-                yield from reader.until(b"\r\n.\r\n", MAX_MESSAGE)
+                yield from reader.until(b"\r\n.\r\n", MAX_MAIL)
         except (Ended, TooLong):
             if reader.arrived > start:
                 self.node.emit("message", reader, start, reader.arrived, complete=False)

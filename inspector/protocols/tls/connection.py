@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from inspector.core.limits import MAX_HANDSHAKE
 from inspector.core.secrecy import Agreed, Missing, Opened, Opener
 from inspector.core.span import Buffer, Span
 from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser
 from inspector.protocols.tls import wire
 from inspector.protocols.tls.names import CIPHER_SUITES
 from inspector.protocols.tls.opened import Epoch, Records, Unopened
-from inspector.protocols.tls.wire import HEADER, MAX_MESSAGE, Content, Hello, Message, plausible
+from inspector.protocols.tls.wire import HEADER, Content, Hello, Message, plausible
 
 MAX_TRIES = 4096  # sequence numbers tried after lost bytes: a lost one is found among the next, or not at all
 MAX_TRANSCRIPT = 1 << 18  # bytes of a handshake that are kept for an extended master secret
@@ -263,8 +264,8 @@ class Tls(StreamParser):
         side.pending += data
         while len(side.pending) >= 4:
             size = 4 + int.from_bytes(side.pending[1:4], "big")
-            if size > MAX_MESSAGE or len(side.pending) < size:
-                if size > MAX_MESSAGE:
+            if size > MAX_HANDSHAKE or len(side.pending) < size:
+                if size > MAX_HANDSHAKE:
                     side.pending = b""
                 break
             message, side.pending = side.pending[:size], side.pending[size:]

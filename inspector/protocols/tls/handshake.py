@@ -11,6 +11,7 @@ from typing import Any
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, heading, octets, u8, u16, u24, u32
 from inspector.core.layer import Severity
+from inspector.core.limits import MAX_HANDSHAKE
 from inspector.core.protocol import Protocol
 from inspector.core.span import Origin
 from inspector.core.stream import Ended, Reader, Steps, StreamParser
@@ -21,7 +22,6 @@ from inspector.protocols.tls.meaning import explain
 from inspector.protocols.tls.names import CIPHER_SUITES, GROUPS, MESSAGES
 from inspector.protocols.tls.wire import HELLO_RETRY, VERSIONS, short_hello
 
-MAX_MESSAGE = 1 << 20  # bytes of a handshake message: certificate chains stay far below
 SCHEME_SINCE = 0x0303  # TLS 1.2: signatures name their scheme; before, it follows from the key
 CLIENT_CERTIFICATE_TYPES = {
     1: "RSA sign", 2: "DSS sign", 3: "RSA fixed DH", 4: "DSS fixed DH", 5: "RSA ephemeral DH", 6: "DSS ephemeral DH",
@@ -100,7 +100,7 @@ class Handshake(StreamParser):
             try:
                 head = yield from reader.read(4)
                 length = int.from_bytes(head[1:], "big")
-                if head[0] not in MESSAGES or length > MAX_MESSAGE:
+                if head[0] not in MESSAGES or length > MAX_HANDSHAKE:
                     return
                 yield from reader.skip(length)
             except Ended:
@@ -278,7 +278,7 @@ def _compressed_certificate(c: Cursor, session: dict[str, Any]) -> None:
     data = c.octets("tls.compress_certificate.compressed_certificate_message", size)
     source = c.last.span
     c.layer.summary += f"  {extensions.COMPRESSIONS.get(kind, kind)}, {whole:,} bytes"
-    if kind != 1 or whole > MAX_MESSAGE:
+    if kind != 1 or whole > MAX_HANDSHAKE:
         return
     try:
         plain = zlib.decompressobj().decompress(data, whole)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 HEADER = 5
 MAX_RECORD = (1 << 14) + 2048  # RFC 5246, 6.2.3; TLS 1.3 allows less
-MAX_MESSAGE = 1 << 20  # bytes of a handshake message: certificate chains stay far below
 HELLO_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446, 4.1.3
 DRAFTS = (0x7F, 0xFB)  # first octet of the version of TLS 1.3's drafts, and of those that Facebook used
 CLEAR_MESSAGES = frozenset({1, 2, 4, 11, 12, 13, 14, 15, 16, 22})  # handshake messages that travel in clear up to TLS 1.2

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
+from inspector.core.limits import MAX_FOLLOWED
 from inspector.core.span import Buffer, Frame, trace
 from inspector.core.text import decode, printable
 from inspector.session import Session
@@ -21,7 +22,6 @@ from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece
 
 TCP = 6
-MAX_FOLLOWED = 32 * 1024 * 1024  # bytes that are broken into lines; the rest is announced
 GUTTER = 10  # cells in front of a line: the packet, and who speaks
 NARROWEST = 20
 PROBED = 256  # bytes of a turn that show whether it is text
