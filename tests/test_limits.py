@@ -118,7 +118,7 @@ def test_fragments_that_never_end_take_bounded_room(tmp_path: Path) -> None:
     session = opened(tmp_path, [fragment(n, 0) for n in range(3 * limits.MAX_OPEN_DATAGRAMS)])
     assert len(session._fragments._open) == limits.MAX_OPEN_DATAGRAMS
     session = opened(tmp_path, [fragment(1, 1)] * 5000)
-    assert [len(pieces) for pieces in session._fragments._open.values()] == [1]
+    assert [len(datagram.pieces) for datagram in session._fragments._open.values()] == [1]
 
 
 def fragment(identification: int, offset: int, more: bool = True, size: int = 8) -> bytes:

@@ -12,13 +12,11 @@ from inspector.core.layer import Issue, Layer, Payload, Severity
 from inspector.core.limits import MAX_BODY_DECODED, MAX_LAYERS
 from inspector.core.packet import Packet
 from inspector.core.protocol import Protocol
-from inspector.core.span import Buffer, Derived, Frame, Origin, Span
+from inspector.core.span import Buffer, Derived, Frame, Span
+from inspector.dissection.fragments import NOTHING, Joined
 from inspector.dissection.registry import Registry
 
 PREFIX = 512  # bytes of a payload that signatures may look at
-
-# A datagram that this packet completes: its bytes, and the ranges of frames that they came from.
-Datagram = tuple[bytes, list[Origin]]
 
 # Tables whose payload belongs to a conversation: the stream parsers read it, not the packet's own dissection.
 STREAMED = frozenset({"tcp.stream"})
@@ -54,19 +52,18 @@ class Dissection:
 class Engine:
     """Dissects packets and PDUs with the protocols of a registry.
 
-    datagram: is offered every fragment of an IP datagram (packet number, key, span, bytes) and gives the whole
-    datagram to the packet that completes it.
+    datagram: is offered every fragment of an IP datagram (packet number, key, span, bytes) and says what it completes.
     strict: lets bugs in dissectors through (tests); otherwise they become an `internal-error` issue.
     """
 
     def __init__(
         self,
         registry: Registry,
-        datagram: Callable[[int, Any, Span, bytes], Datagram | None] | None = None,
+        datagram: Callable[[int, Any, Span, bytes], Joined] | None = None,
         strict: bool | None = None,
     ) -> None:
         self.registry = registry
-        self.datagram = datagram or (lambda number, key, span, data: None)
+        self.datagram = datagram or (lambda number, key, span, data: NOTHING)
         self.strict = bool(os.environ.get("OSI_INSPECT_STRICT")) if strict is None else strict
 
     def dissect(self, packet: Packet, load: Callable[[], bytes] | None = None) -> Dissection:
@@ -137,10 +134,14 @@ class Engine:
             return []
         piece = layer.payloads[0].span
         source, origin = self._source(piece.buffer, sources)
-        whole = self.datagram(result.packet.number, key, piece, source[piece.start - origin : piece.stop - origin])
-        if whole is None:
+        given = source[piece.start - origin : piece.stop - origin]
+        joined = self.datagram(result.packet.number, key, piece, given)
+        if joined.trouble is not None:
+            code, severity, text = joined.trouble
+            layer.issues.append(Issue(code, piece, severity, text))
+        if not joined.origins:
             return []
-        data, origins = whole
+        data, origins = joined.read(), joined.origins
         buffer = Derived(f"ip:{result.packet.number}", "reassembled datagram", data, origins)
         result.buffers[buffer.id] = buffer
         sources[buffer.id] = (data, 0)
