@@ -12,21 +12,15 @@ the processor time and the peak memory, and the ratios; at the end a table of th
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
-import pty
 import re
-import select
 import shutil
-import signal
-import socket
 import ssl
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -34,7 +28,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve().parent.parent
+from benching import live
+from benching.screen import HERE, Screen, ours
+
 EXCHANGES = 40  # requests on each connection: 4 packets each, with 7 for opening and closing make 167
 TOGETHER = 50  # connections open at the same time
 COLUMNS = ("frame.number", "frame.time_epoch", "frame.len", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport", "tcp.stream",
@@ -44,11 +40,6 @@ FIN, SYN, PSH, ACK = 1, 2, 8, 16
 SEGMENT = 1448  # bytes of payload of a segment with timestamps
 KEYS = 40  # pressed to measure how soon one is answered
 PAUSE = 0.12  # seconds between two of them
-RATES = (25_000, 50_000, 100_000, 150_000, 200_000)  # packets a second that are tried
-DOWN = b"\x1b[B"
-ROWS, COLUMNS_OF_SCREEN = 40, 120
-LIST = range(3, 12)  # rows of the terminal in which the packet list lies
-DRAWN = re.compile(rb"\x1b\[(\d+);\d+H")
 TABLE: list[tuple[str, str]] = []  # what was measured, for the end
 
 
@@ -122,11 +113,6 @@ def run(command: list[str]) -> Run:
         raise subprocess.CalledProcessError(child.returncode, command, stderr=errors)
     unit = 1 if sys.platform == "darwin" else 1024
     return Run(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
-
-
-def ours(*arguments: str) -> list[str]:
-    """The command line of this checkout, with the interpreter that runs this script."""
-    return [sys.executable, "-m", "inspector", *arguments]
 
 
 class Wire:
@@ -253,58 +239,6 @@ def quick(title: str, command: list[str], rounds: int) -> None:
     TABLE.append((title, f"{seconds:.2f} s"))
 
 
-class Screen:
-    """The program in a terminal of its own, keys and pictures through a pseudo-terminal."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.started = time.perf_counter()
-        child, self.terminal = pty.fork()
-        if child == 0:
-            os.chdir(HERE)
-            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", XDG_STATE_HOME=tempfile.gettempdir())
-            os.execv(sys.executable, ours(*arguments))
-        self.child = child
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS_OF_SCREEN, 0, 0))
-
-    def read(self, seconds: float) -> bytes:
-        """What is drawn next; empty where nothing is for so long."""
-        if not select.select([self.terminal], [], [], seconds)[0]:
-            return b""
-        return os.read(self.terminal, 1 << 16)
-
-    def shows(self, text: bytes, seconds: float) -> float | None:
-        """Wait until `text` is drawn; the seconds since the start."""
-        seen, end = b"", time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            seen = seen[-4096:] + self.read(0.05)
-            if text in seen:
-                return time.perf_counter() - self.started
-        return None
-
-    def answer(self) -> float | None:
-        """Press the down key: the seconds until the packet list is drawn anew."""
-        while self.read(0):
-            pass
-        pressed = time.perf_counter()
-        os.write(self.terminal, DOWN)
-        while time.perf_counter() - pressed < 2:
-            drawn = self.read(0.5)
-            if any(int(row) in LIST for row in DRAWN.findall(drawn)):
-                return time.perf_counter() - pressed
-        return None
-
-    def drain(self, seconds: float) -> None:
-        """Let it draw."""
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            self.read(0.1)
-
-    def close(self) -> None:
-        os.kill(self.child, signal.SIGKILL)
-        os.waitpid(self.child, 0)
-        os.close(self.terminal)
-
-
 def terminal(capture: Path, rounds: int) -> None:
     """First rows on the screen, and how soon a key is answered while the capture loads and when it is loaded."""
     first: list[float] = []
@@ -313,9 +247,9 @@ def terminal(capture: Path, rounds: int) -> None:
     for _ in range(rounds):
         screen = Screen("open", str(capture))
         try:
-            shown = screen.shows(b"10.1.0.", 20)
+            shown = screen.shows(re.compile(rb"10\.1\.0\."), 20)
             if shown is not None:
-                first.append(shown)
+                first.append(shown - screen.started)
             while time.perf_counter() - screen.started < 2.0:
                 answer = screen.answer()
                 if answer is not None:
@@ -338,114 +272,6 @@ def terminal(capture: Path, rounds: int) -> None:
           f" ({len(loading)} keys), {still:.0f} ms afterwards ({len(loaded)} keys)", flush=True)  # fmt: skip
     TABLE.append(("first rows on the screen", f"{rows:.2f} s"))
     TABLE.append(("a key is answered (95 of 100), while it loads and after", f"{slow:.0f} ms, {still:.0f} ms"))
-
-
-SENDER = """
-import socket, sys, time
-rate, seconds, port = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.connect(("127.0.0.1", port))
-send, payload, sent, began = sock.send, b"x" * 64, 0, time.perf_counter()
-while (passed := time.perf_counter() - began) < seconds:
-    for _ in range(max(int(passed * rate) - sent, 0)):
-        send(payload)
-        sent += 1
-    time.sleep(0.002)
-print(sent)
-"""
-
-
-def resident(pid: int) -> int:
-    """Bytes that a process has in memory."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def capinfos(path: Path) -> tuple[int, int]:
-    """Packets in a capture, and those that its interfaces dropped, by what the file says."""
-    sys.path.insert(0, str(HERE))
-    from inspector.session import open_session
-
-    session = open_session(str(path))
-    words = ("dropped", "dropped_by_os")
-    dropped = sum(one.get(word, 0) for one in session.source.interface_statistics for word in words)
-    session.close()
-    return session.count, dropped
-
-
-def live(folder: str, rate: int, seconds: float) -> None:
-    """A capture of `rate` packets a second over the loopback interface, with the screen open."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
-        sink.bind(("127.0.0.1", 0))
-        port = sink.getsockname()[1]
-        path = Path(folder) / "live.pcapng"
-        screen = Screen("live", "-i", "lo", "-f", f"udp port {port}", "-w", str(path))
-        try:
-            if screen.shows(b"live", 20) is None:
-                print("live: nothing was drawn, and nothing is measured")
-                return
-            time.sleep(1)
-            words = [sys.executable, "-c", SENDER, str(rate), str(seconds), str(port)]
-            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as sender:
-                time.sleep(2)
-                begun, first = resident(screen.child), path.stat().st_size
-                answers = []
-                while sender.poll() is None:
-                    answer = screen.answer()
-                    answers += [answer] if answer is not None else []
-                    time.sleep(PAUSE)
-                assert sender.stdout is not None
-                sent = int(sender.stdout.read())
-            screen.drain(2)
-            size = path.stat().st_size
-            grown = (resident(screen.child) - begun) / max((size - first) / (size / max(sent, 1)), 1)
-            os.write(screen.terminal, b"S")
-            screen.drain(2)
-        finally:
-            screen.close()
-        packets, dropped = capinfos(path)
-        path.unlink()
-        key = statistics.quantiles(answers, n=20)[-1] * 1000 if len(answers) > 1 else float("nan")
-        print(f"live, {rate:,} packets a second for {seconds:g} s over loopback\n  {sent:,} sent, {packets:,} captured,"
-              f" {dropped:,} dropped; 95 of 100 keys answered within {key:.0f} ms ({len(answers)} keys);"
-              f" {grown:.0f} bytes a packet", flush=True)  # fmt: skip
-        figures = f"{dropped:,} of {sent:,} dropped; keys {key:.0f} ms; {grown:.0f} bytes a packet"
-        TABLE.append((f"live, {rate:,} packets a second for {seconds:g} s", figures))
-
-
-def drops(folder: str, name: str, command: list[str], path: Path, rate: int) -> int:
-    """How many of five seconds of packets a capture program loses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
-        sink.bind(("127.0.0.1", 0))
-        port = sink.getsockname()[1]
-        words = [word.replace("PORT", str(port)) for word in command]
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
-            time.sleep(2.5)
-            sent = int(subprocess.check_output([sys.executable, "-c", SENDER, str(rate), "5", str(port)]))
-            time.sleep(1)
-            program.send_signal(signal.SIGINT)
-        lost = sent - capinfos(path)[0]
-        path.unlink()
-        print(f"  {name:12} {sent / 5:9,.0f} packets a second: {lost:,} of {sent:,} lost", flush=True)
-        return lost
-
-
-def where_drops_begin(folder: str) -> None:
-    """The rate at which packets begin to be lost, beside tshark and dumpcap, each with its own buffer."""
-    path = Path(folder) / "drops.pcapng"
-    filtered = ["-i", "lo", "-f", "udp port PORT", "-w", str(path)]
-    programs = {name: [name, "-q", *filtered] for name in ("tshark", "dumpcap")}
-    programs = {"osi-inspect": ours("live", "-q", *filtered), **programs}
-    print("where drops begin")
-    for name, command in programs.items():
-        if name != "osi-inspect" and shutil.which(name) is None:
-            continue
-        most = 0
-        for rate in RATES:
-            if drops(folder, name, command, path, rate):
-                break
-            most = rate
-        more = " or more" if most == RATES[-1] else ""
-        TABLE.append((f"{name} loses nothing up to", f"{most:,} packets a second{more}"))
 
 
 def gigabyte(folder: str, gigabytes: float) -> None:
@@ -475,8 +301,9 @@ def main() -> int:
         print("tshark is not installed: only osi-inspect is measured, and there are no ratios")
     with tempfile.TemporaryDirectory(prefix="osi-inspect-bench-") as folder:
         if options.live:
-            live(folder, options.rate, options.live)
-            where_drops_begin(folder)
+            TABLE.append(live.under_load(Path(folder), options.rate, options.live))
+            TABLE.append(live.rows(Path(folder)))
+            TABLE.extend(live.where_drops_begin(Path(folder)))
             return table()
         capture = options.capture
         if capture is None:

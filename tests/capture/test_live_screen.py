@@ -36,6 +36,7 @@ async def test_rows_follow_stay_pause_and_stop(tmp_path: Path) -> None:
 
         async with InspectorApp(screen=screen).run_test(size=(120, 40)) as pilot:
             await pilot.pause(0.3)
+            assert sum(worker.group == "load" for worker in screen.workers) == 1  # two would count packets twice
             send()
             await pilot.pause(0.8)
             assert screen.packets.total == 100

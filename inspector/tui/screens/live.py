@@ -50,8 +50,7 @@ class LiveScreen(CaptureScreen):
         self._viewed = 0.0
         self._files = len(self.capture.paths)
 
-    def on_mount(self) -> None:
-        super().on_mount()
+    def on_mount(self) -> None:  # Textual calls that of every class, and so loads in one thread
         self.set_interval(TICK, self._tick)
 
     # --- what comes

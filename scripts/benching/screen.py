@@ -1,0 +1,98 @@
+"""The program in a terminal of its own: keys and pictures through a pseudo-terminal, and how long it takes to answer."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parents[2]
+ROWS, COLUMNS = 40, 120
+DOWN = b"\x1b[B"
+LONGEST = 2.0  # seconds that an answer may take
+# The packet list's line under the cursor: the cursor, a mark, how bad it is, the packet's number.
+CURSOR = re.compile("▶(?: |◆)(?: |·|!|✗) *([0-9]+) ".encode())
+
+
+def ours(*arguments: str) -> list[str]:
+    """The command line of this checkout, with the interpreter that runs this script."""
+    return [sys.executable, "-m", "inspector", *arguments]
+
+
+class Screen:
+    """The program, from its start to `close`."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.started = time.perf_counter()
+        child, self.terminal = pty.fork()
+        if child == 0:
+            os.chdir(HERE)
+            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", XDG_STATE_HOME=tempfile.gettempdir())
+            os.execv(sys.executable, ours(*arguments))
+        self.child = child
+        self._cursor = b""  # the number of the packet under the cursor
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+
+    def read(self, seconds: float) -> bytes:
+        """What is drawn next; empty where nothing is for so long."""
+        if not select.select([self.terminal], [], [], max(seconds, 0))[0]:
+            return b""
+        return os.read(self.terminal, 1 << 16)
+
+    def shows(self, text: re.Pattern[bytes], seconds: float) -> float | None:
+        """Wait until `text` is drawn; when that was (`time.perf_counter`), None where it was not in time."""
+        seen, end = b"", time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            seen = seen[-4096:] + self.read(0.05)
+            if text.search(seen):
+                self._notice(seen)
+                return time.perf_counter()
+        return None
+
+    def answer(self) -> float | None:
+        """Press the down key: the seconds until the cursor is drawn on another packet; None where it never is."""
+        while drawn := self.read(0):
+            self._notice(drawn)
+        before, seen = self._cursor, b""
+        pressed = time.perf_counter()
+        os.write(self.terminal, DOWN)
+        while (left := pressed + LONGEST - time.perf_counter()) > 0:
+            seen = seen[-4096:] + self.read(left)
+            self._notice(seen)
+            if self._cursor != before:
+                return time.perf_counter() - pressed
+        return None
+
+    def _notice(self, drawn: bytes) -> None:
+        if found := CURSOR.findall(drawn):
+            self._cursor = found[-1]
+
+    def press(self, key: bytes) -> None:
+        """Type something."""
+        os.write(self.terminal, key)
+
+    def drain(self, seconds: float) -> None:
+        """Let it draw."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            self.read(0.1)
+
+    @property
+    def resident(self) -> int:
+        """Bytes that it has in memory."""
+        return int(Path(f"/proc/{self.child}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def close(self) -> None:
+        """End it, by force."""
+        os.kill(self.child, signal.SIGKILL)
+        os.waitpid(self.child, 0)
+        os.close(self.terminal)
