@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from inspector.annotations.osi import NAMES
 from inspector.core.layer import Layer
-from inspector.core.span import Frame, parents, trace
+from inspector.core.span import Frame, Span, parents, trace
 from inspector.dissection.engine import Dissection
 from inspector.protocols.tls.wire import Content
 
@@ -36,7 +36,7 @@ class Stage(NamedTuple):
     """One layer on the way down, and the same on the way up.
 
     added: bytes of its own, over all frames that carried the message; what: the protocols that stand there; up: what the
-    receiver does there; looks: who reads it on the way.
+    receiver does there; looks: who reads it on the way; spans: where its own bytes lie.
     """
 
     osi: int
@@ -45,6 +45,7 @@ class Stage(NamedTuple):
     added: int
     up: str
     looks: str
+    spans: tuple[Span, ...] = ()
 
 
 class Walk(NamedTuple):
@@ -95,25 +96,33 @@ def _carries(layer: Layer, top: Layer) -> bool:
 
 
 def _stage(osi: int, top: Layer, layers: list[Layer], frames: list[Dissection]) -> Stage:
+    spans: list[Span] = []
     if osi in CARRIED:
         found = [layer for frame in frames for layer in frame.layers if layer.osi == osi and not layer.quoted]
-        added = sum(span.size for layer in found if layer.protocol != top.protocol for span in layer.own_spans())
+        spans = [span for layer in found if layer.protocol != top.protocol for span in layer.own_spans()]
+        added = sum(span.size for span in spans)
     else:
         found = [layer for layer in layers if layer.osi == osi]
-        added = sum(_added(layer, layers) for layer in found if layer is not top)
+        added = 0
+        for layer in found:
+            if layer is not top:
+                own, count = _added(layer, layers)
+                spans += own
+                added += count
     titles = list(dict.fromkeys(layer.title for layer in found))
     if osi == 1:
         bits = sum(frame.packet.wire_length for frame in frames) * 8
         what = f"{bits:,} bits in {len(frames):,} frame{'s' if len(frames) != 1 else ''}"
     else:
         what = ", ".join(titles) or "nothing of its own here"
-    return Stage(osi, NAMES[osi], what, added, CHECKS[osi] if titles or osi == 1 else "nothing to do", LOOKS[osi])
+    checks = CHECKS[osi] if titles or osi == 1 else "nothing to do"
+    return Stage(osi, NAMES[osi], what, added, checks, LOOKS[osi], tuple(spans))
 
 
-def _added(layer: Layer, layers: list[Layer]) -> int:
-    """A layer's own bytes, less those that are other layers' bytes in another shape (joined, decrypted, decompressed). It is
-    negative where compression saves more than it costs."""
-    copies: set[int] = set()
+def _added(layer: Layer, layers: list[Layer]) -> tuple[list[Span], int]:
+    """A layer's own bytes, less those that are other layers' bytes in another shape (joined, decrypted, decompressed): where
+    they lie, and how many it adds. The number is negative where compression saves more than it costs."""
+    copies: list[tuple[int, int]] = []
     made: dict[tuple[str, int], int] = {}
     todo = [other.span for other in layers if other is not layer and other.span.buffer != layer.span.buffer]
     while todo:
@@ -126,14 +135,28 @@ def _added(layer: Layer, layers: list[Layer]) -> int:
             if not (source.start < layer.span.stop and source.stop > layer.span.start):
                 continue
             if origin.copied:
-                copies.update(range(source.start + low, source.start + high))
+                copies.append((source.start + low, source.start + high))
             else:
                 made[span.buffer.id, origin.start] = origin.stop - origin.start
         todo.extend(parents(span))
-    own = layer.own_spans()
-    left = sum(span.size for span in own)
-    left += sum(field.span.size for field in layer.walk() if field.name in INNER and field.span.buffer != layer.span.buffer)
-    return left - sum(any(span.start <= at < span.stop for span in own) for at in copies) - sum(made.values())
+    left = _without(layer.own_spans(), sorted(copies))
+    inner = sum(field.span.size for field in layer.walk() if field.name in INNER and field.span.buffer != layer.span.buffer)
+    return left, sum(span.size for span in left) + inner - sum(made.values())
+
+
+def _without(spans: list[Span], ranges: list[tuple[int, int]]) -> list[Span]:
+    """What is left of spans of one buffer without these ranges, which are in order."""
+    found: list[Span] = []
+    for span in spans:
+        at = span.start
+        for start, stop in ranges:
+            if stop > at and start < span.stop:
+                if start > at:
+                    found.append(Span(span.buffer, at, start))
+                at = max(at, stop)
+        if at < span.stop:
+            found.append(Span(span.buffer, at, span.stop))
+    return found
 
 
 def _lies(layers: list[Layer]) -> list[str]:

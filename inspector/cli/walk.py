@@ -27,7 +27,10 @@ def command(
             found = walk(session, number)
             if as_json:
                 record = {**found._asdict(), "message": printable(found.message)}
-                record["stages"] = [stage._asdict() for stage in found.stages]
+                record["stages"] = [
+                    {**stage._asdict(), "spans": [{"buffer": s.buffer.id, "start": s.start, "stop": s.stop} for s in stage.spans]}
+                    for stage in found.stages
+                ]
                 write_lines([json.dumps(record)])
             else:
                 write_lines(printable(line) for line in lines(found))

@@ -123,6 +123,11 @@ class Analysis:
         )  # fmt: skip
 
     @property
+    def round_trips(self) -> tuple[array[int], array[int]]:
+        """Two columns, a row a segment: the packet whose last byte it acknowledges, and how long after it in nanoseconds."""
+        return self._acks, self._rtt
+
+    @property
     def settled(self) -> bool:
         """No later segment without SYN says anything of the initial round trip."""
         return self.initial_rtt is not None or self._syn_ns is None

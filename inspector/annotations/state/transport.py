@@ -11,10 +11,12 @@ from inspector.annotations.findings.finding import Connection
 from inspector.annotations.state.fact import CANNOT_TELL, CLIENT, SERVER, Fact
 from inspector.annotations.story.step import duration, many
 from inspector.annotations.story.transport import Ends
-from inspector.streams.analysis import FIN, RESENT, SYN, distance
+from inspector.streams.analysis import ACK, FIN, RESENT, SYN, distance
 from inspector.streams.tcp_states import State
 
 LEAST_RTO_NS = 1_000_000_000  # RFC 6298, 2.4
+HALF, SPACE = 0x80000000, 0xFFFFFFFF  # of the sequence numbers
+Ints = npt.NDArray[np.int64]
 
 
 def tcp(ends: Ends, number: int) -> Iterator[Fact]:
@@ -37,12 +39,12 @@ def _sending(c: Connection, side: int, count: int, holder: str) -> Iterator[Fact
     """What this side has sent, what of it is acknowledged, and what the other side lets it send."""
     own = np.flatnonzero(c.direction[:count] == side)
     peer = np.flatnonzero(c.direction[:count] != side)
-    acked = [row for row in peer if c.flags[row] & 0x10]
-    if len(own) and acked:
-        last = max(own, key=lambda row: distance(_end(c, int(row)), _end(c, int(own[0]))))
-        best = max(acked, key=lambda row: distance(int(c.acknowledgement[row]), int(c.acknowledgement[acked[0]])))
-        flight = max(distance(_end(c, int(last)), int(c.acknowledgement[best])), 0)
-        newest = int(c.packet[max(last, best)])
+    acked = peer[c.flags[peer] & ACK != 0]
+    if len(own) and len(acked):
+        ends = c.sequence[own] + c.length[own] + (c.flags[own] & (SYN | FIN) != 0)
+        last, best = _furthest(ends), _furthest(c.acknowledgement[acked])
+        flight = max(distance(int(ends[last]) & SPACE, int(c.acknowledgement[acked[best]])), 0)
+        newest = int(c.packet[max(own[last], acked[best])])
         yield Fact(4, "TCP", holder, "sent and not acknowledged", many(flight, "byte"), newest, "RFC 9293, 3.3.1")
         row = int(peer[-1])
         shift = int(c.capture.index.flows.shift[c.flow][1 - side])
@@ -52,35 +54,36 @@ def _sending(c: Connection, side: int, count: int, holder: str) -> Iterator[Fact
         else:
             words = many(window << shift, "byte") if shift >= 0 else f"{window:,} units, whose size {CANNOT_TELL}"
         yield Fact(4, "TCP", holder, "may have in flight", words, int(c.packet[row]), "RFC 9293, 3.8.6; RFC 7323, 2")
-    resent = [row for row in own if c.marks[row] & int(RESENT)]
-    if resent:
+    resent = own[c.marks[own] & int(RESENT) != 0]
+    if len(resent):
         yield Fact(
             4, "TCP", holder, "sent again so far", many(len(resent), "segment"), int(c.packet[resent[-1]]), "RFC 6298, 5"
         )
-    samples = [
-        (found.rtt, int(c.packet[row]))
-        for row in peer
-        if (found := c.tcp.analysis.of(int(c.packet[row]))) is not None and found.rtt and not _twice(c, own, found.acks)
-    ]
-    if samples:
-        rtt, packet = samples[-1]
-        yield Fact(4, "TCP", holder, "round trip, last measured", duration(rtt), packet, "RFC 6298, 3")
-        timer = _timer([sample for sample, _ in samples])
+    samples, packet = _samples(c, own, peer)
+    if len(samples):
+        yield Fact(4, "TCP", holder, "round trip, last measured", duration(samples[-1]), packet, "RFC 6298, 3")
+        timer = _timer(samples)
         words = f"{duration(timer)} from {many(len(samples), 'sample')} seen here"
         if timer < LEAST_RTO_NS:
             words += ", which the RFC raises to 1.00 s (systems use less)"
         yield Fact(4, "TCP", holder, "retransmission time-out by the RFC", words, packet, "RFC 6298, 2")
 
 
-def _twice(c: Connection, own: npt.NDArray[np.int64], packet: int) -> bool:
-    """A segment was sent more than once: nobody knows which copy an acknowledgement is for (Karn; RFC 6298, 3)."""
-    row = int(np.searchsorted(c.packet, packet))
-    return int(np.count_nonzero((c.sequence[own] == c.sequence[row]) & (c.length[own] == c.length[row]))) > 1
+def _furthest(numbers: Ints) -> int:
+    """The row of the largest of these sequence numbers, seen from the first one."""
+    return int(np.argmax((numbers - numbers[0] + HALF & SPACE) - HALF))
 
 
-def _end(c: Connection, row: int) -> int:
-    """One past the last sequence number of a segment."""
-    return int(c.sequence[row]) + int(c.length[row]) + bool(c.flags[row] & (SYN | FIN)) & 0xFFFFFFFF
+def _samples(c: Connection, own: Ints, peer: Ints) -> tuple[list[int], int]:
+    """Round trips in nanoseconds, and the packet of the last one. A segment that was sent more than once gives none: nobody
+    knows which copy an acknowledgement is for (Karn; RFC 6298, 3)."""
+    acks, times = (np.asarray(column, np.int64) for column in c.tcp.analysis.round_trips)
+    rows = peer[times[peer] > 0]
+    _, first, counts = np.unique(c.sequence[own] << 32 | c.length[own], return_inverse=True, return_counts=True)
+    once = np.zeros(len(c.packet), np.bool_)
+    once[own] = counts[first] == 1
+    rows = rows[once[np.searchsorted(c.packet, acks[rows])]]
+    return times[rows].tolist(), int(c.packet[rows[-1]]) if len(rows) else 0
 
 
 def _timer(samples: list[int]) -> int:

@@ -28,5 +28,7 @@ VIEWS = {
     "4": Choice("stream", "Stream"),
     "5": Choice("findings", "Findings"),
     "6": Choice("story", "Story"),
+    "7": Choice("state", "State"),
+    "8": Choice("walk", "Walk"),
     "f": Choice("follow", "Follow"),
 }

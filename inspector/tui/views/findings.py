@@ -3,46 +3,38 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
 from inspector.core.layer import Severity
 from inspector.core.text import printable
 from inspector.session import Session
 from inspector.tui.cells import fit
-from inspector.tui.messages import GoTo
 from inspector.tui.views.view import View
-from inspector.tui.widgets.line_list import LineList, Piece
+from inspector.tui.widgets.entry_list import Entry, EntryList, packet_links
+from inspector.tui.widgets.line_list import Piece
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
 
 MARKS = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.NOTE: "N"}
+STYLES = {Severity.ERROR: "error", Severity.WARNING: "two", Severity.NOTE: ""}
 CODE, WHERE = 24, 9  # cells of the columns in front of the sentences
+NARROW = 90  # columns below which the sentences stand under their finding
 TEXT = 24  # cells that are left to a sentence at least
-Shown = tuple[int, str, str, str]  # the finding's place, what stands in front, the text, its style
 
 
-class FindingList(LineList):
+class FindingList(EntryList):
     """A few lines a finding: what and where, then the cure, and the packets that prove it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "packet", "Its packet"),
-        Binding("right,l", "evidence(1)", "Next packet of its evidence", show=False),
-        Binding("left,h", "evidence(-1)", "Packet before", show=False),
-    ]
 
     def __init__(self, session: Session, id: str, classes: str = "") -> None:
         super().__init__(id, classes)
         self._session = session
         self._findings: list[Finding] | None = None
-        self._lines: list[Shown] = []
-        self._width = 0
-        self._evidence: dict[int, int] = {}  # of each finding, which of its packets Enter leads to
 
     def on_mount(self) -> None:
         self.border_title = "Findings"
@@ -51,23 +43,9 @@ class FindingList(LineList):
     # --- data
 
     @property
-    def total(self) -> int:
-        return len(self._lines)
-
-    @property
-    def place(self) -> int:
-        """The finding under the cursor, -1 for none."""
-        return self._lines[self.position][0] if self._lines else -1
-
-    @property
     def finding(self) -> Finding | None:
+        """The finding under the cursor."""
         return self._findings[self.place] if self._findings and self.place >= 0 else None
-
-    @property
-    def packet(self) -> int:
-        """The packet that Enter leads to."""
-        finding = self.finding
-        return 0 if finding is None else finding.packets[self._evidence.get(self.place, 0)]
 
     def reload(self) -> None:
         """The capture is complete, or has more packets."""
@@ -82,78 +60,39 @@ class FindingList(LineList):
             self.app.call_from_thread(self._found, found)
 
     def _found(self, found: list[Finding]) -> None:
-        self._findings = found
-        self._evidence.clear()
         from inspector.annotations.findings.finding import counted
 
+        self._findings = found
         counts = [counted(sum(one.severity == severity for one in found), severity.name.lower()) for severity in MARKS]
         self.border_subtitle = ", ".join(counts)
-        self._fold()
+        self.renew()
 
-    def _fold(self) -> None:
-        """The lines, for the width that there is."""
-        place, self._width = self.place, self.room
-        width = max(self._width - CODE - WHERE - 6, TEXT)
-        self._lines = []
-        for at, finding in enumerate(self._findings or []):
+    def entries(self, width: int) -> Iterator[Entry]:
+        for place, finding in enumerate(self._findings or []):
             where = f"tcp {finding.stream}" if finding.stream >= 0 else ""
             lead = f"{MARKS[finding.severity]}  {fit(finding.code, CODE)} {fit(where, WHERE)}  "
-            style = "error" if finding.severity == Severity.ERROR else "two" if finding.severity == Severity.WARNING else ""
-            blank = " " * len(lead)
-            for row, text in enumerate(textwrap.wrap(printable(finding.cause), width)):
-                self._lines.append((at, lead if row == 0 else blank, text, style))
-            for row, text in enumerate(textwrap.wrap(printable(finding.cure), width - 2)):
-                self._lines.append((at, blank, ("→ " if row == 0 else "  ") + text, "dim"))
-            self._lines.append((at, blank, self._packets(at, finding, width), "dim"))
-        self.resize_lines()
-        if place >= 0:
-            self._choose(place)
-
-    def _packets(self, place: int, finding: Finding, width: int) -> str:
-        chosen = self._evidence.get(place, 0)
-        numbers = [f"[{number}]" if at == chosen else str(number) for at, number in enumerate(finding.packets)]
-        word = "packet" if len(numbers) == 1 else "packets"
-        return fit(f"{word} {' '.join(numbers)}  {finding.reference}", width).rstrip()
-
-    def _choose(self, place: int) -> None:
-        self.put(next((at for at, line in enumerate(self._lines) if line[0] == place), self.position))
-
-    # --- keys
-
-    def action_move(self, by: int) -> None:
-        """To the finding after this one, or before."""
-        if self._findings:
-            self._choose(max(0, min(self.place + by, len(self._findings) - 1)))
-
-    def action_packet(self) -> None:
-        if self.packet:
-            self.post_message(GoTo(self.packet))
-
-    def action_evidence(self, by: int) -> None:
-        finding = self.finding
-        if finding is not None:
-            at = self._evidence.get(self.place, 0) + by
-            self._evidence[self.place] = max(0, min(at, len(finding.packets) - 1))
-            self._fold()
+            style = STYLES[finding.severity]
+            lines: list[list[Piece]] = []
+            if self.room < NARROW:
+                lines.append([(lead.rstrip(), style)])
+                lead = "   "
+            blank, room = " " * len(lead), max(width - len(lead) - 1, TEXT)
+            for text in textwrap.wrap(printable(finding.cause), room):
+                lines.append([(lead if not lines else blank, style), (text, style)])
+            for row, text in enumerate(textwrap.wrap(printable(finding.cure), room - 2)):
+                lines.append([(blank, ""), (("→ " if row == 0 else "  ") + text, "dim")])
+            proof = f"{packet_links(finding.packets, self.link(place))}  {finding.reference}"
+            lines.append([(blank, ""), (fit(proof, room).rstrip(), "dim")])
+            yield Entry(lines, finding.packets)
 
     # --- drawing
-
-    def on_resize(self) -> None:
-        if self.room != self._width:
-            self._fold()
-        super().on_resize()
 
     def heading(self, width: int, line: int) -> str:
         if self._findings is None:
             return " looking through the capture"
         if not self._findings:
             return " nothing stands out in this capture"
-        return f"     {'Finding':{CODE}} {'Where':{WHERE}}  What is wrong or worth knowing"
-
-    def line(self, position: int, width: int) -> list[Piece]:
-        place, lead, text, style = self._lines[position]
-        mark = "▶ " if place == self.place else "  "
-        return [(mark + lead, style), (text, style)]
+        return f"     {'Finding':{CODE}} {'Where':{WHERE}}  {'What is wrong or worth knowing' if width >= NARROW else ''}"
 
 
 class FindingsView(View):

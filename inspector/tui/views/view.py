@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from textual.containers import Vertical
 
 from inspector.session import Session
@@ -33,3 +34,13 @@ class View(Vertical):
 
     def loaded(self) -> None:
         """The capture has more packets, or is complete."""
+
+
+def neighbour(session: Session, number: int, by: int) -> int:
+    """The next packet of a packet's conversation, or the one before; of the capture, where it is in none. 0: there is none."""
+    flow = session.index.flow_of(number) if number else -1
+    if flow < 0:
+        return number + by if 0 < number + by <= session.count else 0
+    packets = session.index.flow_packets(flow)
+    at = int(np.searchsorted(packets, number)) + by
+    return int(packets[at]) if 0 <= at < len(packets) else 0
