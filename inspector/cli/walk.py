@@ -28,7 +28,7 @@ def command(
             if as_json:
                 record = {**found._asdict(), "message": printable(found.message)}
                 record["stages"] = [
-                    {**stage._asdict(), "spans": [{"buffer": s.buffer.id, "start": s.start, "stop": s.stop} for s in stage.spans]}
+                    {**stage._asdict(), "spans": [(at.buffer.id, at.start, at.stop) for at in stage.spans]}
                     for stage in found.stages
                 ]
                 write_lines([json.dumps(record)])
