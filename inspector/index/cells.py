@@ -15,6 +15,7 @@ from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV4_UDP, SHAPE_OTHER
 from inspector.index.index import Index
 
 ETHERNET = 1
+FAR = 64 * 1024  # bytes between packets that are rather read than passed over
 Ints = npt.NDArray[np.int64]
 Cells = list[str]
 
@@ -27,10 +28,7 @@ class _Range:
         self.rows = slice(start - 1, stop - 1)
         self.first = start
         offset, captured = self.column("offset"), self.column("captured")
-        self.base = int(offset.min())
-        raw = index.read(self.base, int((offset + captured).max()) - self.base)
-        self.view = np.concatenate([np.frombuffer(raw, np.uint8), np.zeros(64, np.uint8)])
-        self.at = offset - self.base
+        self.view, self.at = _bytes(index, offset, offset + captured)
         self.shape = self.column("shape")
         self.network = self.at + np.maximum(self.column("network_offset"), 0)
         self.tcp = (self.shape == 1) | (self.shape == 3)
@@ -53,6 +51,20 @@ class _Range:
     def block(self, at: Ints, size: int) -> npt.NDArray[np.uint8]:
         found: npt.NDArray[np.uint8] = self.view[np.minimum(at[:, None] + np.arange(size), len(self.view) - 1)]
         return found
+
+
+def _bytes(index: Index, start: Ints, stop: Ints) -> tuple[npt.NDArray[np.uint8], Ints]:
+    """The bytes of packets that lie at these places of the file, and where each begins there. Neighbours are read at once;
+    of several files, each one's by themselves."""
+    order = np.argsort(start, kind="stable")
+    far = np.flatnonzero(start[order][1:] - np.maximum.accumulate(stop[order])[:-1] > FAR) + 1
+    at, parts, size = np.empty_like(start), [], 0
+    for rows in np.split(order, far):
+        low, high = int(start[rows[0]]), int(stop[rows].max())
+        parts.append(np.frombuffer(index.read(low, high - low).ljust(high - low, b"\0"), np.uint8))
+        at[rows] = start[rows] - low + size
+        size += high - low
+    return np.concatenate([*parts, np.zeros(64, np.uint8)]), at
 
 
 def _decimal(values: Ints, where: npt.NDArray[np.bool_] | None = None) -> Cells:

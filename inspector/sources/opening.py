@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from inspector.core.errors import InspectError
 from inspector.core.limits import MAX_SPOOL
 from inspector.sources import pcap, pcapng
 from inspector.sources.compressed import inflater
-from inspector.sources.source import Source
+from inspector.sources.merged import Merged
+from inspector.sources.source import FileSource, Source
 from inspector.sources.store import Followed, Spool, Store, first_bytes
+
+FILES_EACH, FILES_ELSE = 3, 64  # open files that a member of several takes at most (compressed: itself, twice its copy)
 
 
 class Format(Protocol):
     """A reader's constructor."""
 
-    def __call__(self, store: Store, name: str) -> Source: ...
+    def __call__(self, store: Store, name: str) -> FileSource: ...
 
 
-def open_source(source: str | int, follow: bool = False) -> Source:
+def open_source(source: str | int, follow: bool = False) -> FileSource:
     """Open a file by its path, or a pipe by its descriptor (which is then this source's to close).
 
     follow: the file is still being written; its packets come as they are written, until `Source.stop`.
@@ -38,6 +43,35 @@ def open_source(source: str | int, follow: bool = False) -> Source:
     except BaseException:
         store.close()
         raise
+
+
+def open_sources(paths: Sequence[str]) -> Source:
+    """Open several files as one capture, in the order of time. Raises InspectError with one sentence."""
+    _allow_files(len(paths) * FILES_EACH + FILES_ELSE)
+    names = [os.path.basename(path) for path in paths]
+    name = ", ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1:,} more"
+    opened: list[FileSource] = []
+    try:
+        for path in paths:
+            opened.append(open_source(path))
+            if names.count(opened[-1].name) > 1:
+                opened[-1].name = path
+        return Merged(opened, name)
+    except BaseException:
+        for source in opened:
+            source.close()
+        raise
+
+
+def _allow_files(wanted: int) -> None:
+    """As many open files as this user may have, where the usual number (1,024) is too small."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):  # then opening says what is missing
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _store(fd: int, name: str, follow: bool) -> Store:

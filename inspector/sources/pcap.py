@@ -10,7 +10,7 @@ from inspector.core.errors import InspectError
 from inspector.core.limits import MAX_CAPTURED
 from inspector.core.packet import Interface
 from inspector.sources.chain import Chains, Int64s
-from inspector.sources.source import Batch, Source
+from inspector.sources.source import Batch, FileSource
 from inspector.sources.store import Store
 
 HEADER, HEAD = 24, 16  # bytes of the file header, and of what all record headers have in common
@@ -25,7 +25,7 @@ MAGICS = {
 }
 
 
-class Pcap(Source):
+class Pcap(FileSource):
     """A pcap file."""
 
     format = "pcap"
@@ -43,7 +43,9 @@ class Pcap(Source):
         self._at = HEADER
 
     def _length(self, window: bytes) -> int:
-        return 0  # a window always has room for a record
+        if len(window) < self._record:
+            return 0
+        return self._record + int(struct.unpack_from(self._order + "8xI", window)[0])
 
     def _walk(self, window: bytes) -> tuple[Batch | None, int]:
         chains = self._chains(window)

@@ -13,7 +13,7 @@ from inspector.core.limits import MAX_BLOCK, MAX_CAPTURED
 from inspector.core.packet import Interface
 from inspector.core.text import decode
 from inspector.sources.chain import Chains, Int64s
-from inspector.sources.source import Batch, Secrets, Source
+from inspector.sources.source import Batch, FileSource, Secrets
 from inspector.sources.store import Store
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
@@ -30,7 +30,7 @@ MAX_SECTIONS = 8  # of a window, in which packets are read many at a time; those
 UNTIMED = (1 << 64) - 1  # the stamp of a packet in a simple block, which has none
 
 
-class Pcapng(Source):
+class Pcapng(FileSource):
     """A pcapng file."""
 
     format = "pcapng"

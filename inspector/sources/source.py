@@ -40,7 +40,7 @@ class Batch(NamedTuple):
     """Packets of one window: columns, and the window itself, in which each packet begins at `start`.
 
     offset: of the packet's bytes in the capture, for `Source.read`. Starts ascend, but in a window that ends with
-    MARGIN bytes of nothing: there they may come in any order.
+    more than MARGIN bytes of nothing: there they may come in any order.
     """
 
     offset: Int64s
@@ -57,8 +57,7 @@ class Source:
 
     format = ""
 
-    def __init__(self, store: Store, name: str) -> None:
-        self._store = store
+    def __init__(self, name: str) -> None:
         self.name = name
         self.interfaces: list[Interface] = []
         self.names: dict[str, str] = {}
@@ -67,25 +66,27 @@ class Source:
         self.section_comments: list[str] = []
         self.interface_statistics: list[dict[str, int]] = []
         self.damage: Damage | None = None
-        self._at = 0  # where the next record begins
-        self._count = 0  # packets before it
 
     @property
     def size(self) -> int:
-        """Bytes in the file (of a compressed one: inflated), so far."""
-        return self._store.size
+        """Bytes in the capture (of a compressed one: inflated), so far."""
+        raise NotImplementedError
 
     def share(self, offset: int) -> float:
         """How much of the capture lies before `offset`, 0 to 1; 0 for a pipe that is still open."""
-        return self._store.share * min(offset / max(self._store.size, 1), 1.0)
+        raise NotImplementedError
+
+    def file(self, offset: int) -> str:
+        """The name of the file that these bytes lie in."""
+        return self.name
 
     def read(self, offset: int, size: int) -> bytes:
-        """Bytes of the file; fewer where it ends."""
-        return self._store.read(offset, size)
+        """Bytes of the capture; fewer where its file ends."""
+        raise NotImplementedError
 
     def near(self, offset: int, size: int) -> bytes:
         """The same, quicker where many small pieces that lie close together are wanted."""
-        return self._store.near(offset, size)
+        raise NotImplementedError
 
     def batches(self) -> Iterator[Batch]:
         """The packets, a window at a time; where the file is damaged they end and `damage` says why.
@@ -94,17 +95,56 @@ class Source:
         more, and ends with the pipe, or after `stop`. Of an ordinary file that has grown since, another call gives the
         packets behind those that were given before.
         """
+        raise NotImplementedError
+
+    def shrunk(self) -> None:
+        """Bytes that were there are there no longer: somebody has cut the file, or written it anew, while it was open."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Wait for nothing more from a pipe or a followed file: `batches` ends with what has arrived."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the file."""
+        raise NotImplementedError
+
+
+class FileSource(Source):
+    """A capture in one file, or out of one pipe. window: bytes read at a time; it may be changed between two batches."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        super().__init__(name)
+        self.window = WINDOW
+        self._store = store
+        self._at = 0  # where the next record begins
+        self._count = 0  # packets before it
+
+    @property
+    def size(self) -> int:
+        return self._store.size
+
+    def share(self, offset: int) -> float:
+        return self._store.share * min(offset / max(self._store.size, 1), 1.0)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._store.read(offset, size)
+
+    def near(self, offset: int, size: int) -> bytes:
+        return self._store.near(offset, size)
+
+    def batches(self) -> Iterator[Batch]:
         if self.damage is not None and self.damage.unfinished:
             self.damage = None
-        size = WINDOW
+        size = self.window
         while self.damage is None:
             window = self.read(self._at, size)
             batch, used = self._walk(window)
             self._at += used
-            size = WINDOW
             if batch is not None:
                 self._count += len(batch.offset)
                 yield batch
+            size = self.window
             if used or self.damage is not None:
                 continue
             need = self._length(window)
@@ -136,16 +176,13 @@ class Source:
         self.damage = Damage(at, count, f"{text}; the {count:,} packets before it are whole", unfinished)
 
     def shrunk(self) -> None:
-        """Bytes that were there are there no longer: somebody has cut the file, or written it anew, while it was open."""
         size = self.size
         text = f"the file was cut to {size:,} bytes while it was open: what lay behind them cannot be shown any more"
         if self.damage is None or self.damage.unfinished:
             self.damage = Damage(size, self._count, text)
 
     def stop(self) -> None:
-        """Wait for nothing more from a pipe or a followed file: `batches` ends with what has arrived."""
         self._store.stop()
 
     def close(self) -> None:
-        """Close the file."""
         self._store.close()
