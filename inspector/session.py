@@ -29,7 +29,7 @@ from inspector.export.rows import Row, packet_row
 from inspector.index import Index, Transport
 from inspector.secrets.keylog import KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
-from inspector.sources import Source, open_source
+from inspector.sources import Source, open_source, open_sources
 from inspector.sources.bundled import resolve
 from inspector.streams.analysis import Edges
 from inspector.streams.bulk import MANY, Segments
@@ -54,7 +54,7 @@ TCP, UDP = 6, 17
 
 
 def open_session(
-    source: str | int,
+    source: str | int | Sequence[str],
     *,
     keylog: str | None = None,
     decode_as: Mapping[tuple[str, Any], str] | None = None,
@@ -62,16 +62,21 @@ def open_session(
     load: bool = True,
     growing: bool = False,
 ) -> Session:
-    """Open a capture: a path, the name of a bundled capture, or the descriptor of a pipe.
+    """Open a capture: a path, the name of a bundled capture, or the descriptor of a pipe; several paths or names are one
+    capture, in the order of time.
 
     proto: .proto files and descriptor sets, for what protobuf messages mean;
     load: build the index at once; a screen that shows progress calls `Session.load` in a thread instead.
     growing: the file is still being written; `Session.grow` takes in what is new, and `Session.load` what is last.
     Raises InspectError where it is no capture, where `decode_as` names an unknown protocol, and for a wrong schema.
     """
-    title = "standard input" if isinstance(source, int) else os.path.basename(source)
     schema = _schema(proto) if proto else None
-    opened = open_source(source if isinstance(source, int) else resolve(source))
+    opened: Source
+    if isinstance(source, int | str):
+        opened = open_source(source if isinstance(source, int) else resolve(source))
+    else:
+        opened = open_sources([resolve(one) for one in source])
+    title = os.path.basename(source) if isinstance(source, str) else opened.name
     try:
         session = Session(opened, title, keylog=keylog, decode_as=decode_as, schema=schema, growing=growing)
         if load and not growing:
@@ -243,6 +248,10 @@ class Session:
     def time_of(self, number: int) -> int:
         """When a packet was captured, in nanoseconds since 1970."""
         return self.index.value("time_ns", number)
+
+    def file(self, number: int) -> str:
+        """The name of the file that a packet lies in, where the capture is made of several; empty for one."""
+        return self.source.file(self.index.value("offset", number))
 
     def comments(self, number: int) -> list[str]:
         """The comments that the capture's author gave a packet."""

@@ -34,8 +34,8 @@ class Level(NamedTuple):
     why: str
 
 
-def lens(result: Dissection, interface: Interface | None, gap_ns: int | None = None) -> list[Level]:
-    """The seven levels of a dissected packet. gap_ns: time since the packet before."""
+def lens(result: Dissection, interface: Interface | None, gap_ns: int | None = None, file: str = "") -> list[Level]:
+    """The seven levels of a dissected packet. gap_ns: time since the packet before; file: the one of several it lies in."""
     levels = []
     for osi in range(7, 0, -1):
         layers = [layer for layer in result.layers if layer.osi == osi and not layer.quoted]
@@ -47,19 +47,21 @@ def lens(result: Dissection, interface: Interface | None, gap_ns: int | None = N
                 text += f"  {layers[-1].summary}"
             levels.append(Level(osi, NAMES[osi], layers, text, overhead, BOXES[osi]))
         elif osi == 1:
-            levels.append(_physical(result, interface, gap_ns))
+            levels.append(_physical(result, interface, gap_ns, file))
         else:
             text = _empty(result, osi)
             levels.append(Level(osi, NAMES[osi], [], text, 0, text))
     return levels
 
 
-def _physical(result: Dissection, interface: Interface | None, gap_ns: int | None) -> Level:
+def _physical(result: Dissection, interface: Interface | None, gap_ns: int | None, file: str) -> Level:
     packet = result.packet
     name = interface.name if interface is not None and interface.name else "interface not named"
     text = f"{packet.wire_length:,} bytes = {packet.wire_length * 8:,} bits on {name}"
     if gap_ns is not None:
         text += f", {gap_ns / 1e6:.3f} ms after the packet before"
+    if file:
+        text += f", in {file}"
     why = "A capture begins above the physical layer: it knows the length, the time and the interface, not the signal."
     return Level(1, NAMES[1], [], text, 0, why)
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 LINES_AT_A_TIME = 4096
 File = Annotated[str, typer.Argument(metavar="FILE|NAME|-", help="A capture file, a bundled capture, or - for a pipe.")]
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE|NAME|-…", help="As FILE elsewhere; several files are one capture, in the order of time."),
+]
 Keylog = Annotated[
     str | None, typer.Option("--keylog", metavar="FILE", help="TLS key log; $SSLKEYLOGFILE where it is not given.")
 ]
@@ -52,18 +56,30 @@ def decode_as(rules: list[str] | None) -> dict[tuple[str, Any], str]:
 
 @contextmanager
 def opened(
-    file: str, keylog: str | None = None, rules: list[str] | None = None, proto: list[str] | None = None
+    files: str | list[str], keylog: str | None = None, rules: list[str] | None = None, proto: list[str] | None = None
 ) -> Iterator[Session]:
     """The session on a capture. A damaged file's packets are all shown first; then the damage is told, with exit status 2."""
     from inspector.session import open_session
 
-    source = os.dup(0) if file == "-" else file
-    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or ())
+    session = open_session(_source(files), keylog=keylog, decode_as=decode_as(rules), proto=proto or ())
     try:
         yield session
         tell_damage(session)
     finally:
         session.close()
+
+
+def _source(files: str | list[str]) -> str | int | list[str]:
+    """What `open_session` takes for the files of a command line."""
+    file = files if isinstance(files, str) else one_of(files)
+    return files if file is None else os.dup(0) if file == "-" else file
+
+
+def one_of(files: list[str]) -> str | None:
+    """The file, where there is only one; None for several, of which none may be a pipe: raises InspectError."""
+    if len(files) > 1 and "-" in files:
+        raise InspectError("-: a pipe cannot be one of several captures; write it to a file first")
+    return files[0] if len(files) == 1 else None
 
 
 def tell_damage(session: Session) -> None:

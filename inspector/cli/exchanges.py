@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, Proto, opened, passing, seconds, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Passing, Proto, opened, passing, seconds, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    file: File,
+    files: Files,
     filter_: Passing = None,
     as_json: AsJson = False,
     as_har: Annotated[bool, typer.Option("--har", help="Print an HTTP Archive (HAR 1.2); secrets are redacted.")] = False,
@@ -28,7 +28,7 @@ def command(
     proto: Proto = None,
 ) -> None:
     """List requests with their responses, events and messages."""
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         found = _chosen(session, filter_)
         if as_har:
             from inspector.export.har import archive

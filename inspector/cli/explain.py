@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Proto, opened, seconds, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, seconds, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MAX_RANGES = 22  # characters of packet numbers beside a sentence
 
 
 def command(
-    file: File,
+    files: Files,
     all_: Annotated[bool, typer.Option("--all", help="Open every group.")] = False,
     as_json: AsJson = False,
     keylog: Keylog = None,
@@ -32,7 +32,7 @@ def command(
     proto: Proto = None,
 ) -> None:
     """Tell what happens in a capture, in plain sentences."""
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         steps = session.story()
         if as_json:
             base = session.time_of(1) if session.count else 0

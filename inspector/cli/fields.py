@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, Passing, Proto, opened, passing, write_lines
+from inspector.cli.common import DecodeAs, Files, Keylog, Passing, Proto, opened, passing, write_lines
 
 
 def command(
-    file: File,
+    files: Files,
     names: Annotated[list[str], typer.Option("-e", metavar="NAME", help="A field, such as tcp.seq; may be repeated.")],
     filter_: Passing = None,
     options: Annotated[
@@ -25,5 +25,5 @@ def command(
     from inspector.query.fields import Style, lines
 
     style = Style.parse(options or [])
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         write_lines(lines(session, names, style, passing(session, filter_)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, opened, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, opened, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ class Least(StrEnum):
 
 
 def command(
-    file: File,
+    files: Files,
     fail_on: Annotated[Least | None, typer.Option("--fail-on", help="Exit with status 1 if one is at least this bad.")] = None,
     as_json: AsJson = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
 ) -> int:
     """Say what is wrong or worth knowing, with evidence, cause and cure."""
-    with opened(file, keylog, rules) as session:
+    with opened(files, keylog, rules) as session:
         found = session.findings()
         if as_json:
             write_lines(json.dumps(as_object(finding)) for finding in found)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from inspector.cli.common import AsJson, File, Keylog, Passing, opened, passing
+from inspector.cli.common import AsJson, Files, Keylog, Passing, opened, passing
 
 
-def command(file: File, filter_: Passing = None, as_json: AsJson = False, keylog: Keylog = None) -> None:
+def command(files: Files, filter_: Passing = None, as_json: AsJson = False, keylog: Keylog = None) -> None:
     """List the TCP and UDP conversations."""
     from inspector.export.rows import flow_rows
 
-    with opened(file, keylog) as session:
+    with opened(files, keylog) as session:
         rows: list[dict[str, Any]] = flow_rows(session)
         wanted = passing(session, filter_)
         if wanted is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Proto, opened, seconds, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, seconds, write_lines
 from inspector.core.errors import InspectError
 from inspector.core.text import decode, printable
 
@@ -23,7 +23,7 @@ APART = ("udp", "websocket")  # streams of messages
 
 
 def command(
-    file: File,
+    files: Files,
     stream: Annotated[
         str, typer.Option("--stream", metavar="N|udp:N|tls:N|http:N|http2:N.SUB|websocket:N", help="Which stream; TCP for N.")
     ],
@@ -40,7 +40,7 @@ def command(
     if raw + hexdump + as_json > 1:
         raise InspectError("--raw, --hex and --json exclude each other; give one of them")
     wanted = parse(stream)
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         chunks = follow(session, wanted)
         if raw:
             out = sys.stdout.buffer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Proto, opened, seconds, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, seconds, write_lines
 from inspector.core.field import time_text
 from inspector.core.text import printable
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 ENDPOINTS = 50  # lines of text; --json has them all
 
 
-def command(file: File, as_json: AsJson = False, keylog: Keylog = None, rules: DecodeAs = None, proto: Proto = None) -> None:
+def command(files: Files, as_json: AsJson = False, keylog: Keylog = None, rules: DecodeAs = None, proto: Proto = None) -> None:
     """Say what a capture holds."""
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         facts = as_object(session)
         if as_json:
             import json

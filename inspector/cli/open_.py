@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, Proto, decode_as, keyboard, packet_line, tell_damage
+from inspector.cli.common import DecodeAs, Files, Keylog, Proto, decode_as, keyboard, one_of, packet_line, tell_damage
 from inspector.core.errors import InspectError
 
 
 def command(
-    file: File,
+    files: Files,
     number: Annotated[int | None, typer.Option("-n", metavar="N", help="Start at this packet.")] = None,
     keylog: Keylog = None,
     rules: DecodeAs = None,
@@ -22,7 +22,8 @@ def command(
     """Open a capture and step through its layers."""
     from inspector.session import open_session
 
-    source: str | int = file
+    file = one_of(files)
+    source: str | int | list[str] = file or files
     if file == "-":
         source = _packets_from_stdin()
     session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or (), load=False)
@@ -35,7 +36,7 @@ def command(
     from inspector.tui.app import run
     from inspector.tui.recent import remember
 
-    if os.path.isfile(file):
+    if file and os.path.isfile(file):
         remember(file)
     try:
         run(session, number)

@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, opened, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, opened, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
     from inspector.annotations.patterns import Pattern
 
 
-def command(file: File, as_json: AsJson = False, keylog: Keylog = None, rules: DecodeAs = None) -> None:
+def command(files: Files, as_json: AsJson = False, keylog: Keylog = None, rules: DecodeAs = None) -> None:
     """Say which communication patterns a capture shows: polling, push, jobs, pools, where state lives."""
-    with opened(file, keylog, rules) as session:
+    with opened(files, keylog, rules) as session:
         found = session.patterns()
         if as_json:
             write_lines(json.dumps(as_object(pattern)) for pattern in found)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Passing, Proto, chosen, opened, seconds
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Passing, Proto, chosen, opened, seconds
 from inspector.core.field import Field, Kind, cell, time_text
 from inspector.core.layer import Layer, Severity
 from inspector.core.span import trace
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    file: File,
+    files: Files,
     numbers: Annotated[str | None, typer.Option("-n", metavar="7|3-9", help="Which packets; all where not given.")] = None,
     filter_: Passing = None,
     hexdump: Annotated[bool, typer.Option("-x", help="Also the bytes.")] = False,
@@ -30,23 +30,24 @@ def command(
     """Show the layers of packets, with the reason for each."""
     import json
 
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         for number in chosen(session, numbers, filter_):
             result = session.dissect(number)
             if as_json:
-                print(json.dumps(as_object(result)))
+                print(json.dumps(as_object(result, session.file(number))))
             else:
                 print("\n".join([*as_text(session, result), *(dump(result) if hexdump else ()), ""]))
 
 
-def as_object(result: Dissection) -> dict[str, Any]:
-    """A packet as one JSON object; ranges lie in the buffer that is named."""
+def as_object(result: Dissection, file: str = "") -> dict[str, Any]:
+    """A packet as one JSON object; ranges lie in the buffer that is named. file: the one of several that it lies in."""
     packet = result.packet
     return {
         "number": packet.number,
         "time": seconds(packet.time_ns),
         "length": packet.wire_length,
         "captured": len(packet.data),
+        **({"file": printable(file)} if file else {}),
         "layers": [_layer(layer) for layer in result.layers],
     }
 
@@ -113,7 +114,9 @@ def as_text(session: Session, result: Dissection) -> list[str]:
     """A packet as lines of text."""
     packet = result.packet
     cut = f", {len(packet.data):,} captured" if len(packet.data) < packet.wire_length else ""
-    lines = [f"Packet {packet.number}  {time_text(packet.time_ns)}  {packet.wire_length:,} bytes{cut}"]
+    file = session.file(packet.number)
+    inside = f"  in {printable(file)}" if file else ""
+    lines = [f"Packet {packet.number}  {time_text(packet.time_ns)}  {packet.wire_length:,} bytes{cut}{inside}"]
     lines += [f"  comment: {printable(comment)}" for comment in session.comments(packet.number)]
     for layer in result.layers:
         where = f"{layer.span.buffer.id} {layer.span.start}–{layer.span.stop}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Proto, opened, packet_numbers, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, packet_numbers, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ WIDTH = 120
 
 
 def command(
-    file: File,
+    files: Files,
     numbers: Annotated[
         str | None, typer.Option("-n", metavar="7|3-9", help="At which packets; the last where not given.")
     ] = None,
@@ -29,7 +29,7 @@ def command(
     proto: Proto = None,
 ) -> None:
     """Show what each layer remembers at a packet, at either end."""
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         if not session.count:
             write_lines(["this capture has no packets"])
             return

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, File, Keylog, Proto, opened, packet_numbers, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, packet_numbers, write_lines
 from inspector.core.text import printable
 
 
 def command(
-    file: File,
+    files: Files,
     numbers: Annotated[str, typer.Option("-n", metavar="7|3-9", help="The packets whose messages walk.")] = "1",
     as_json: AsJson = False,
     keylog: Keylog = None,
@@ -22,7 +22,7 @@ def command(
     """Walk a message through the seven layers: what each adds, who looks at it, what is checked."""
     from inspector.annotations.walk import lines, walk
 
-    with opened(file, keylog, rules, proto) as session:
+    with opened(files, keylog, rules, proto) as session:
         for number in packet_numbers(numbers, session.count):
             found = walk(session, number)
             if as_json:

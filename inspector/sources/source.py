@@ -77,8 +77,8 @@ class Source:
         raise NotImplementedError
 
     def file(self, offset: int) -> str:
-        """The name of the file that these bytes lie in."""
-        return self.name
+        """The name of the file that these bytes lie in, where the capture is made of several; empty for one."""
+        return ""
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the capture; fewer where its file ends."""

@@ -111,7 +111,7 @@ class PacketsView(View):
             self.query_one(FieldTree).show(event.result)
             self.query_one("#osi").border_title = f"OSI layers of packet {event.number}"
             self.query_one(BufferTabs).show([buffer for buffer in event.result.buffers.values() if buffer.size])
-            chosen = self.query_one(OsiStack).show(lens(event.result, interface, gap))
+            chosen = self.query_one(OsiStack).show(lens(event.result, interface, gap, self.session.file(packet.number)))
             if self._sought is not None and self._sought.number == event.number:
                 self._point(self._sought)
             else:
