@@ -10,6 +10,7 @@ from __future__ import annotations
 MAX_CAPTURED = 256 * 1024  # bytes of a packet: what Wireshark accepts as one; more means a damaged length
 MAX_BLOCK = 64 * 1024 * 1024  # bytes of a record of a capture file: a longer one is damage
 MAX_SPOOL = 64 * 1024**3  # bytes of a pipe, or inflated ones, on disk
+MAX_INTERFACES = 65_536  # of several files together: the index numbers them with 16 bits
 MAX_INFLATE_RATIO = 1100  # of a compressed file: deflate cannot exceed 1032:1; more means several layers or a bomb
 MAX_UNPACKER = 256 * 1024 * 1024  # bytes of memory that an xz file may ask for: `xz -9` needs 65 MiB
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from inspector.core.errors import InspectError
+from inspector.core.limits import MAX_INTERFACES
 from inspector.core.packet import Interface
 from inspector.sources.source import MARGIN, WINDOW, Batch, Damage, FileSource, Int64s, Source
 
 SHIFT = 44  # of a file's number: files of 16 TiB
 MAX_FILES = 1 << 18  # what then fits a place of 63 bits
-MAX_INTERFACES = 1 << 16  # of all files together: what fits the index's column
 FIRST = 16 * 1024  # bytes of each file that are read to see when it begins: the files of a ring wait their turn
 LEAST = 256 * 1024  # bytes read at a time where many files run side by side
 
