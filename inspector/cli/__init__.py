@@ -5,33 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import typer
 
-from inspector.cli import (
-    assert_,
-    captures,
-    card,
-    exchanges,
-    explain,
-    fields,
-    findings,
-    flows,
-    follow,
-    info,
-    interfaces,
-    lab,
-    lesson,
-    live,
-    open_,
-    patterns,
-    record,
-    show,
-    state,
-    walk,
-)
 from inspector.core.errors import InspectError
+
+# In the order of the help. A file is imported when its command, or the help, is asked for.
+COMMANDS = (
+    "open", "live", "interfaces", "captures", "info", "show", "fields", "flows", "exchanges", "explain", "state", "walk",
+    "card", "lesson", "findings", "patterns", "assert", "follow", "lab", "record",
+)  # fmt: skip
+CLASHES = ("open", "assert")  # with words of Python: their files are called open_.py and assert_.py
 
 
 def _version(wanted: bool) -> None:
@@ -57,8 +43,8 @@ def _home(
 
 
 @cache
-def _command_line() -> Any:
-    """The parser of the command line, with all commands. Making it takes longer than many a command."""
+def _command_line(wanted: str) -> Any:
+    """The parser of the command line, with the command that is wanted, or all. Making it takes longer than many a command."""
     cli = typer.Typer(
         name="osi-inspect",
         add_completion=False,
@@ -68,33 +54,19 @@ def _command_line() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     cli.callback(invoke_without_command=True)(_home)
-    cli.command("open")(open_.command)
-    cli.command("live")(live.command)
-    cli.command("interfaces")(interfaces.command)
-    cli.command("captures")(captures.command)
-    cli.command("info")(info.command)
-    cli.command("show")(show.command)
-    cli.command("fields")(fields.command)
-    cli.command("flows")(flows.command)
-    cli.command("exchanges")(exchanges.command)
-    cli.command("explain")(explain.command)
-    cli.command("state")(state.command)
-    cli.command("walk")(walk.command)
-    cli.command("card")(card.command)
-    cli.command("lesson")(lesson.command)
-    cli.command("findings")(findings.command)
-    cli.command("patterns")(patterns.command)
-    cli.command("assert")(assert_.command)
-    cli.command("follow")(follow.command)
-    cli.command("lab")(lab.command)
-    cli.command("record", context_settings={"allow_interspersed_args": False})(record.command)
+    for name in [wanted] if wanted else COMMANDS:
+        command = import_module(f"inspector.cli.{name}_" if name in CLASHES else f"inspector.cli.{name}").command
+        # What follows the program that `record` runs are that program's own options.
+        cli.command(name, context_settings={"allow_interspersed_args": name != "record"})(command)
     return typer.main.get_command(cli)
 
 
 def app(arguments: Sequence[str]) -> int:
     """Run the command line on its arguments; returns the exit status. Raises InspectError for bad input."""
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
+    parser = _command_line(wanted if wanted in COMMANDS else "")
     try:
-        status = _command_line().main(list(arguments), "osi-inspect", standalone_mode=False)
+        status = parser.main(list(arguments), "osi-inspect", standalone_mode=False)
     except typer.Abort:
         return 130
     except SystemExit as stop:  # the parser library's answer to a pipe that was closed

@@ -129,11 +129,12 @@ class Index:
         odd = np.ones(size, bool)
         for part in found:
             odd[part.rows] = False
+            place = slice(None) if len(part.rows) == size else part.rows
             for name, values in (
                 ("shape", part.shape), ("seq", part.seq), ("ack", part.ack), ("window", part.window), ("flags", part.flags),
                 ("network_offset", part.network), ("payload_offset", part.payload), ("payload_length", part.size),
             ):  # fmt: skip
-                rows[name][part.rows] = values
+                rows[name][place] = values
         self._number(batch, found, np.flatnonzero(odd), rows)
         self.flows.count(rows["flow"], rows["direction"], batch.wire, batch.time_ns)
         self._columns.append(rows)

@@ -14,6 +14,8 @@ from inspector.sources.source import Batch, FileSource
 from inspector.sources.store import Store
 
 HEADER, HEAD = 24, 16  # bytes of the file header, and of what all record headers have in common
+LONG = 512  # bytes a record, on average, from which on one by one is quicker than a look at every byte
+BLOCK = 64 * 1024  # bytes looked at together: they stay in the processor's cache
 # magic → (byte order, nanoseconds a tick, bytes of a record header)
 MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000, 16),
@@ -42,12 +44,12 @@ class Pcap(FileSource):
         self.interfaces.append(Interface(link & 0x03FF_FFFF, snap, ticks_per_second=1_000_000_000 // self._tick))
         self._at = HEADER
 
-    def _length(self, window: bytes) -> int:
+    def _length(self, window: memoryview) -> int:
         if len(window) < self._record:
             return 0
         return self._record + int(struct.unpack_from(self._order + "8xI", window)[0])
 
-    def _walk(self, window: bytes) -> tuple[Batch | None, int]:
+    def _walk(self, window: memoryview) -> tuple[Batch | None, int]:
         chains = self._chains(window)
         one = struct.Struct(self._order + "8xI").unpack_from
         step, end = self._record, len(window)
@@ -55,11 +57,12 @@ class Pcap(FileSource):
         single: list[int] = []
         pos = count = 0
         while True:
-            run, after = chains.run(pos)
-            if after > pos:
-                runs += [np.array(single, np.int64), run]
-                single = []
-                pos = after
+            if chains is not None:
+                run, after = chains.run(pos)
+                if after > pos:
+                    runs += [np.array(single, np.int64), run]
+                    single = []
+                    pos = after
             if pos + step > end:
                 break
             (captured,) = one(window, pos)
@@ -75,36 +78,37 @@ class Pcap(FileSource):
         offsets = np.concatenate([*runs, np.array(single, np.int64)])
         return (self._batch(window, offsets) if len(offsets) else None), pos
 
-    def _chains(self, window: bytes) -> Chains:
-        record, size = self._record, len(window)
-        room = max(size - record + 1, 0)
-        # A number at every byte of the window: a view, of which only the wanted ones are copied.
-        numbers = np.ndarray((max(size - 3, 0),), self._order + "u4", window, 0, (1,))
+    def _chains(self, window: memoryview) -> Chains | None:
+        """The records that can be followed many at a time; None where packets are so long that one by one is quicker."""
+        size = len(window)
+        if size < HEAD or self._at > LONG * max(self._count, 1):
+            return None
         view = np.frombuffer(window, np.uint8)
-        high = 3 if self._order == "<" else 0  # the seconds' highest byte: the same for 194 days
-        ticks = 1_000_000_000 // self._tick
+        # The two highest bytes of the seconds stay the same for 18 hours.
+        first, second = (3, 2) if self._order == "<" else (0, 1)
+        places: list[Int64s] = []
+        for start in range(0, size - HEAD + 1, BLOCK):
+            stop = min(start + BLOCK, size - HEAD + 1)
+            alike = view[start + first : stop + first] == view[first]
+            alike &= view[start + second : stop + second] == view[second]
+            places.append(np.flatnonzero(alike) + start)
+        at = np.concatenate(places)
+        _, ticks, captured, wire = _heads(window, at, self._order)
+        following = at + captured + self._record
+        sound = (ticks < 1_000_000_000 // self._tick) & (captured <= np.minimum(wire, MAX_CAPTURED)) & (following <= size)
+        return Chains(at[sound], following[sound])
 
-        def step(at: Int64s) -> Int64s:
-            captured = numbers[at + 8].astype(np.int64)
-            after = at + captured + record
-            following: Int64s = np.where((captured <= MAX_CAPTURED) & (after <= size), after, -1)
-            return following
-
-        def likely(at: Int64s) -> Int64s:
-            at = at[view.take(at + high) == view[high]]
-            captured = numbers[at + 8]
-            at = at[(numbers[at + 4] < ticks) & (captured <= MAX_CAPTURED) & (captured <= numbers[at + 12])]
-            following = step(at)
-            alike: Int64s = at[(following >= 0) & (view[np.minimum(following + high, size - 1)] == view[high])]
-            return alike
-
-        return Chains(room, 0, step, likely)
-
-    def _batch(self, window: bytes, offsets: Int64s) -> Batch:
-        heads = np.ndarray((len(window) - HEAD + 1,), np.dtype((np.void, HEAD)), window, 0, (1,))[offsets]
-        seconds, ticks, captured, wire = heads.view(self._order + "u4").reshape(-1, 4).T.astype(np.int64)
+    def _batch(self, window: memoryview, offsets: Int64s) -> Batch:
+        seconds, ticks, captured, wire = _heads(window, offsets, self._order)
         time = seconds * 1_000_000_000 + ticks * self._tick
         zeros = np.zeros(len(offsets), np.int64)
         view = np.frombuffer(window, np.uint8)
         start = offsets + self._record
         return Batch(self._at + start, captured, wire, time, zeros, start, view)
+
+
+def _heads(window: memoryview, at: Int64s, order: str) -> Int64s:
+    """The four numbers that begin the records at these places: seconds, ticks, bytes captured and on the wire."""
+    # A head at every byte of the window: a view, of which only the wanted ones are copied.
+    heads = np.ndarray((len(window) - HEAD + 1,), np.dtype((np.void, HEAD)), window, 0, (1,))[at]
+    return heads.view(order + "u4").reshape(-1, 4).T.astype(np.int64)

@@ -27,6 +27,7 @@ NRB_IPV4, NRB_IPV6 = 1, 2
 SHORTEST = {SECTION: 28, INTERFACE: 20, PACKET: 32, SIMPLE: 16, NAMES: 12, STATISTICS: 24, ENHANCED: 32, SECRETS: 20}
 MAX_OPTIONS = 1000  # of a block: real ones have a handful
 MAX_SECTIONS = 8  # of a window, in which packets are read many at a time; those of a file of sections one by one
+FEW = 8  # packets one behind the other, below which nothing is gained by reading them at once
 UNTIMED = (1 << 64) - 1  # the stamp of a packet in a simple block, which has none
 
 
@@ -46,16 +47,16 @@ class Pcapng(FileSource):
             raise InspectError(f"{name}: cut short in the section header, at byte {self.size}")
         self._order = self._order_of(head, 0)
 
-    def _length(self, window: bytes) -> int:
+    def _length(self, window: memoryview) -> int:
         if len(window) < 12:
             return 0
         order = self._order_of(window, 0) if window[:4] == MAGIC else self._order
         return int(struct.unpack_from(order + "I", window, 4)[0]) + 3 & ~3
 
-    def _order_of(self, window: bytes, pos: int) -> str:
+    def _order_of(self, window: bytes | memoryview, pos: int) -> str:
         return "<" if window[pos + 8 : pos + 12] == ORDER_MAGIC.to_bytes(4, "little") else ">"
 
-    def _walk(self, window: bytes) -> tuple[Batch | None, int]:
+    def _walk(self, window: memoryview) -> tuple[Batch | None, int]:
         rows = _Rows()
         order, speculations, pos, end = self._order, 0, 0, len(window)
         chains: Chains | None = None
@@ -66,7 +67,7 @@ class Pcapng(FileSource):
                 chains = self._chains(window, pos, speculations <= MAX_SECTIONS)
             if chains is not None:
                 run, after = chains.run(pos)
-                if after > pos:
+                if len(run) >= FEW:
                     self._enhanced(window, run, rows)
                     pos = after
                     continue
@@ -78,34 +79,19 @@ class Pcapng(FileSource):
             pos += used
         return (self._batch(rows, window) if rows.count else None), pos
 
-    def _chains(self, window: bytes, start: int, far: bool) -> Chains:
+    def _chains(self, window: memoryview, start: int, far: bool) -> Chains:
+        """The enhanced packet blocks that seem to begin at `start` and behind it; where not `far`, none."""
         size = len(window)
-        room = size - SHORTEST[ENHANCED] + 1 if far else 0
-        # A number at every byte of the window: a view, of which only the wanted ones are copied.
-        numbers = np.ndarray((max(size - 3, 0),), self._order + "u4", window, 0, (1,))
-        view, low = np.frombuffer(window, np.uint8), 0 if self._order == "<" else 3
-        interfaces = len(self.interfaces) - self._first
+        numbers = np.frombuffer(window, self._order + "u4", (size - start) // 4, start)  # blocks begin at every fourth byte
+        last = max(len(numbers) - SHORTEST[ENHANCED] // 4 + 1, 0) if far else 0
+        at = np.flatnonzero(numbers[:last] == ENHANCED)
+        length, interface, captured = (numbers[at + word].astype(np.int64) for word in (1, 2, 5))
+        following = start + at * 4 + (length + 3 & ~3)
+        sound = (length - 32 >= captured) & (captured <= MAX_CAPTURED) & (length <= MAX_BLOCK) & (following <= size)
+        sound &= interface < len(self.interfaces) - self._first
+        return Chains(start + at[sound] * 4, following[sound])
 
-        def step(at: Int64s) -> Int64s:
-            length, captured = numbers[at + 4].astype(np.int64), numbers[at + 20]
-            after = at + (length + 3 & ~3)
-            good = (numbers[at] == ENHANCED) & (length - 32 >= captured) & (captured <= MAX_CAPTURED)
-            good &= (length <= MAX_BLOCK) & (numbers[at + 8] < interfaces) & (after <= size)
-            following: Int64s = np.where(good, after, -1)
-            return following
-
-        def likely(at: Int64s) -> Int64s:
-            at = at[view.take(at + low) == ENHANCED]  # most are left out by one byte
-            at = at[numbers[at] == ENHANCED]
-            following = step(at)
-            at, following = at[following >= 0], following[following >= 0]
-            # The length stands at a block's end once more.
-            alike: Int64s = at[numbers[following - 4] == numbers[at + 4]]
-            return alike
-
-        return Chains(room, start, step, likely)
-
-    def _enhanced(self, window: bytes, at: Int64s, rows: _Rows) -> None:
+    def _enhanced(self, window: memoryview, at: Int64s, rows: _Rows) -> None:
         """The enhanced packet blocks at these places, which are whole and sound."""
         numbers = np.ndarray((len(window) - 3,), self._order + "u4", window, 0, (1,))
         pairs = np.ndarray((len(window) - 1,), self._order + "u2", window, 0, (1,))
@@ -123,22 +109,22 @@ class Pcapng(FileSource):
             option, stop, number = option[on], stop[on], number[on]
             code, size = pairs[option], pairs[option + 2]
             for row in np.flatnonzero(code == OPT_COMMENT).tolist():
-                value = window[int(option[row]) + 4 : int(option[row]) + 4 + int(size[row])]
+                value = bytes(window[int(option[row]) + 4 : int(option[row]) + 4 + int(size[row])])
                 if int(option[row]) + 4 + len(value) <= int(stop[row]):
                     self.comments.setdefault(int(number[row]), []).append(decode(value))
             option = np.where(code == OPT_END, stop, option + 4 + (size + np.int64(3) & ~3))
 
-    def _options(self, window: bytes, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+    def _options(self, window: memoryview, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
         for _ in range(MAX_OPTIONS):
             if start + 4 > stop:
                 return
             code, length = struct.unpack_from(self._order + "HH", window, start)
             if code == OPT_END or start + 4 + length > stop:
                 return
-            yield code, window[start + 4 : start + 4 + length]
+            yield code, bytes(window[start + 4 : start + 4 + length])
             start += 4 + (length + 3 & ~3)
 
-    def _block(self, window: bytes, pos: int, rows: _Rows) -> int:
+    def _block(self, window: memoryview, pos: int, rows: _Rows) -> int:
         """Read one block; the bytes that it fills, 0 where it is damaged or has not arrived."""
         if window[pos : pos + 4] == MAGIC:
             self._order = self._order_of(window, pos)
@@ -160,7 +146,7 @@ class Pcapng(FileSource):
     def _bad(self, pos: int, rows: _Rows, text: str) -> None:
         self._damaged(self._at + pos, text, rows.count)
 
-    def _packet(self, kind: int, window: bytes, pos: int, length: int, rows: _Rows) -> None:
+    def _packet(self, kind: int, window: memoryview, pos: int, length: int, rows: _Rows) -> None:
         order = self._order
         name = f"packet {self._count + rows.count + 1}, at byte {self._at + pos:,},"
         if kind == SIMPLE:
@@ -191,7 +177,7 @@ class Pcapng(FileSource):
                 if code == OPT_COMMENT:
                     self.comments.setdefault(self._count + rows.count, []).append(decode(value))
 
-    def _other(self, kind: int, window: bytes, pos: int, stop: int) -> None:
+    def _other(self, kind: int, window: memoryview, pos: int, stop: int) -> None:
         order = self._order
         if kind == SECTION:
             self._first = len(self.interfaces)
@@ -210,7 +196,7 @@ class Pcapng(FileSource):
             self.interface_statistics.append(found)
         elif kind == SECRETS:
             type_, size = struct.unpack_from(order + "II", window, pos + 8)
-            self.secrets.append(Secrets(type_, window[pos + 16 : min(pos + 16 + size, stop)]))
+            self.secrets.append(Secrets(type_, bytes(window[pos + 16 : min(pos + 16 + size, stop)])))
 
     @property
     def _clocks(self) -> Int64s:
@@ -222,7 +208,7 @@ class Pcapng(FileSource):
             self._scales.append((factor, shift, (1 << 62) // factor) if fits else (0, 0, 0))
         return np.array(self._scales, np.int64).T
 
-    def _interface(self, window: bytes, pos: int, stop: int) -> None:
+    def _interface(self, window: memoryview, pos: int, stop: int) -> None:
         link, _, snap = struct.unpack_from(self._order + "HHI", window, pos + 8)
         texts: dict[int, str] = {}
         ticks, offset = 1_000_000, 0
@@ -240,18 +226,18 @@ class Pcapng(FileSource):
             Interface(link, snap, get(IF_NAME, ""), get(IF_DESCRIPTION, ""), get(IF_FILTER, ""), get(IF_OS, ""), ticks, offset)
         )
 
-    def _names(self, window: bytes, start: int, stop: int) -> None:
+    def _names(self, window: memoryview, start: int, stop: int) -> None:
         while start + 4 <= stop:
             kind, length = struct.unpack_from(self._order + "HH", window, start)
             if kind == 0 or start + 4 + length > stop:
                 return
             size = {NRB_IPV4: 4, NRB_IPV6: 16}.get(kind, 0)
-            value = window[start + 4 : start + 4 + length]
+            value = bytes(window[start + 4 : start + 4 + length])
             if size and length > size:
                 self.names[str(ip_address(value[:size]))] = decode(value[size:].split(b"\0")[0])
             start += 4 + (length + 3 & ~3)
 
-    def _batch(self, rows: _Rows, window: bytes) -> Batch:
+    def _batch(self, rows: _Rows, window: memoryview) -> Batch:
         offset, captured, wire, stamps, interface = rows.columns()
         factor, shift, limit = self._clocks[:, interface]
         simple = stamps < limit.astype(np.uint64)

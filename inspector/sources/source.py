@@ -12,7 +12,7 @@ from inspector.core.limits import MAX_BLOCK
 from inspector.core.packet import Interface
 from inspector.sources.store import Store
 
-WINDOW = 16 * 1024 * 1024  # bytes read at a time
+WINDOW = 4 * 1024 * 1024  # bytes read at a time: so many that an array of them has large pages of memory
 MARGIN = 128  # bytes behind a packet's start that readers of headers may touch, whether or not they are its own
 Int64s = npt.NDArray[np.int64]
 
@@ -138,7 +138,7 @@ class FileSource(Source):
             self.damage = None
         size = self.window
         while self.damage is None:
-            window = self.read(self._at, size)
+            window = self._store.window(self._at, size)
             batch, used = self._walk(window)
             self._at += used
             if batch is not None:
@@ -154,15 +154,15 @@ class FileSource(Source):
                 self._end(window)
                 return
 
-    def _walk(self, window: bytes) -> tuple[Batch | None, int]:
+    def _walk(self, window: memoryview) -> tuple[Batch | None, int]:
         """The packets of the whole records at the start of a window that begins at `_at`, and the bytes that these fill."""
         raise NotImplementedError
 
-    def _length(self, window: bytes) -> int:
+    def _length(self, window: memoryview) -> int:
         """The bytes of the record at the start of a window, by its own word; 0 where that has not arrived."""
         raise NotImplementedError
 
-    def _end(self, rest: bytes) -> None:
+    def _end(self, rest: memoryview) -> None:
         """The file ends here, `rest` bytes into a record that is not whole."""
         end = self._at + len(rest)
         if self._store.failure:

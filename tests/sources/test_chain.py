@@ -11,12 +11,6 @@ import pytest
 from inspector.sources import chain, open_source
 
 
-@pytest.fixture(autouse=True)
-def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many chains in a small file."""
-    monkeypatch.setattr(chain, "SEGMENT", 2048)
-
-
 def record(data: bytes, seconds: int = 1_700_000_000) -> bytes:
     return struct.pack("<IIII", seconds, 7, len(data), len(data)) + data
 
@@ -126,3 +120,23 @@ def test_most_records_are_followed_many_at_a_time(tmp_path: Path, monkeypatch: p
     frames = [bytes(n % 200) for n in range(3000)]
     assert packets(tmp_path / "a", pcap([record(frame) for frame in frames]))[0] == frames
     assert sum(taken) > 2900 and len(taken) < 100
+
+
+def test_long_packets_are_followed_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the second window on; what is found is the same."""
+    from inspector.sources import pcap as module
+    from inspector.sources import source
+
+    monkeypatch.setattr(source, "WINDOW", 1 << 14)
+    rng = random.Random(2)
+    frames = [rng.randbytes(rng.randrange(module.LONG, 3000)) for _ in range(200)]
+    scanned = []
+    real = chain.Chains.__init__
+
+    def counted(self: chain.Chains, at: chain.Int64s, following: chain.Int64s) -> None:
+        scanned.append(len(at))
+        real(self, at, following)
+
+    monkeypatch.setattr(chain.Chains, "__init__", counted)
+    assert packets(tmp_path / "a", pcap([record(frame) for frame in frames])) == (frames, None)
+    assert len(scanned) == 1
