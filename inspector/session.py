@@ -300,6 +300,14 @@ class Session:
         self._stream_notes(result, tcp, conversation, number)
         return result
 
+    def explained(self, number: int) -> Dissection:
+        """`dissect`, with what the packets around it say of it: for who looks at one packet."""
+        from inspector.annotations.history import add
+
+        result = self.dissect(number)
+        add(self, result)
+        return result
+
     def completed(self, number: int, only: frozenset[str]) -> Dissection | None:
         """Of a packet only the units that its TCP conversation completes there, without notes and issues, and of them
         those that may show a protocol of `only`; None where its payload is not the conversation's to read."""

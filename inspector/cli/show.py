@@ -8,7 +8,7 @@ import typer
 
 from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Passing, Proto, chosen, opened, seconds
 from inspector.core.field import Field, Kind, cell, time_text
-from inspector.core.layer import Layer, Severity
+from inspector.core.layer import Layer, Severity, ranked
 from inspector.core.span import trace
 from inspector.core.text import printable
 
@@ -32,7 +32,7 @@ def command(
 
     with opened(files, keylog, rules, proto) as session:
         for number in chosen(session, numbers, filter_):
-            result = session.dissect(number)
+            result = session.explained(number)
             if as_json:
                 print(json.dumps(as_object(result, session.file(number))))
             else:
@@ -74,7 +74,16 @@ def _layer(layer: Layer) -> dict[str, Any]:
             for issue in layer.issues
         ],
         "notes": [
-            {"title": printable(note.title), "why": printable(note.why), "reference": note.reference} for note in layer.notes
+            {
+                "title": printable(note.title),
+                "why": printable(note.why),
+                "reference": note.reference,
+                "rank": int(note.rank),
+                "buffer": note.at.buffer.id,
+                "start": note.at.start,
+                "stop": note.at.stop,
+            }
+            for note in ranked(layer.notes)
         ],
     }
     if not layer.span.buffer.id.startswith("frame:"):
@@ -130,7 +139,7 @@ def as_text(session: Session, result: Dissection) -> list[str]:
             _lines(field, 1, lines)
         for issue in layer.issues:
             lines.append(f"    {'!' if issue.severity > Severity.NOTE else '·'} {issue.code}: {printable(issue.text)}")
-        for note in layer.notes:
+        for note in ranked(layer.notes):
             lines.append(
                 f"    › {printable(note.title)}: {printable(note.why)}" + (f" ({note.reference})" if note.reference else "")
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -27,6 +27,14 @@ class Issue(NamedTuple):
     text: str
 
 
+class Rank(IntEnum):
+    """What comes first where there is little room: what happens here, how it is done, what holds for every such packet."""
+
+    STEP = 1
+    DETAIL = 2
+    BACKGROUND = 3
+
+
 class Note(NamedTuple):
     """What bytes mean: label → bytes → why. `reference` is the section of the specification ("RFC 9293, 3.5")."""
 
@@ -34,6 +42,16 @@ class Note(NamedTuple):
     title: str
     why: str
     reference: str = ""
+    rank: Rank = Rank.STEP
+
+
+def ranked(notes: Iterable[Note], at: Span | None = None) -> list[Note]:
+    """Notes in the order of their ranks; those at the bytes that somebody looks at (`at`) before all others."""
+
+    def elsewhere(note: Note) -> bool:
+        return at is None or note.at.buffer != at.buffer or note.at.start >= at.stop or note.at.stop <= at.start
+
+    return sorted(notes, key=lambda note: (at is not None and elsewhere(note), note.rank))
 
 
 class Payload(NamedTuple):
@@ -52,10 +70,13 @@ class Layer:
     """One protocol's view of its bytes.
 
     osi: 1 to 7; span: the layer's whole unit, header and payload, in its own buffer; fields: the tree;
-    payloads: what is handed on; summary: one line of words; why: why this protocol was chosen.
+    payloads: what is handed on; summary: one line of words; why: why this protocol was chosen; explain: makes the notes,
+    when somebody reads them.
     """
 
-    __slots__ = ("fields", "issues", "notes", "osi", "payloads", "protocol", "quoted", "span", "summary", "title", "why")
+    __slots__ = (
+        "_notes", "explain", "fields", "issues", "osi", "payloads", "protocol", "quoted", "span", "summary", "title", "why",
+    )  # fmt: skip
 
     def __init__(self, protocol: str, title: str, osi: int, span: Span, why: str = "") -> None:
         self.protocol = protocol
@@ -66,9 +87,17 @@ class Layer:
         self.summary = ""
         self.fields: list[Field] = []
         self.issues: list[Issue] = []
-        self.notes: list[Note] = []
+        self.explain: Callable[[Layer], Sequence[Note]] | None = None
+        self._notes: list[Note] | None = None
         self.payloads: list[Payload] = []
         self.quoted = False  # inside an ICMP error: a copy of an earlier packet, not traffic
+
+    @property
+    def notes(self) -> list[Note]:
+        """What these bytes mean."""
+        if self._notes is None:
+            self._notes = list(self.explain(self)) if self.explain is not None else []
+        return self._notes
 
     def walk(self) -> Iterator[Field]:
         """Every field of the layer, parents before children."""

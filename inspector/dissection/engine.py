@@ -181,8 +181,8 @@ class Engine:
             layer.summary = protocol.title
         result.layers.append(layer)
         result.buffers.update(cursor.buffers)
-        if notes and protocol.explain is not None:
-            layer.notes.extend(protocol.explain(layer))
+        if notes and not context.quoted:  # a quotation is no step of anything
+            layer.explain = protocol.explain
         if follow:
             for payload in list(layer.payloads):
                 self._run(result, payload, inner, sources)

@@ -129,7 +129,7 @@ def enrich(layer: Layer, fields: Mapping[str, FieldSpec], tcp: Tcp, packet: int,
     def made(name: str, value: Any, text: str | None = None) -> Field:
         return Field(fields[name], value, own, text, None, True)
 
-    layer.notes += notes(layer, found)
+    layer.notes.extend(notes(layer, found))
     states, times = tcp.states.at(packet), tcp.analysis.times(packet)
     layer.fields += [
         made("tcp.time_relative", times[0]),

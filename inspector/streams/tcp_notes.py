@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.core.field import Field
-from inspector.core.layer import Layer, Note
+from inspector.core.layer import Layer, Note, Rank
 from inspector.streams.analysis import ACK, FIN, PSH, RST, SYN, Finding
 
 URG = 0x20
@@ -95,4 +95,5 @@ def _acknowledges(layer: Layer, flags: int, length: int, found: Finding) -> Note
         why += f", {found.rtt / 1e6:,.3f} ms before this"
     why += f"; there is room for {window:,} bytes behind it"
     title = "acknowledgement" if length or flags & CONTROL else "acknowledgement alone"
-    return Note(at.span, title, f"{why}.", "RFC 9293, 3.4 and 3.8.6")
+    rank = Rank.DETAIL if length or flags & CONTROL else Rank.STEP
+    return Note(at.span, title, f"{why}.", "RFC 9293, 3.4 and 3.8.6", rank)

@@ -192,13 +192,13 @@ def test_short_messages() -> None:
     assert layer(message(5, b"")).notes[0].reference == "RFC 8446, 4.5"
     assert layer(message(14, b""), TLS12).notes[0].title == "your turn"
     ticket = layer(message(4, b"\0\0\x0e\x10\0\x03abc"), TLS12)
-    assert ticket.value("tls.handshake.session_ticket") == b"abc" and "within 1 hour " in notes(ticket)["a ticket"]
+    assert ticket.value("tls.handshake.session_ticket") == b"abc" and "3,600 seconds (1 hour)" in notes(ticket)["a ticket"]
 
 
 @pytest.mark.parametrize(
     ("lifetime", "session", "said"),
     [
-        (7200, {}, "within 2 hours"), (86_400, {}, "within 1 day "), (90, {}, "within 90 seconds"),
+        (7200, {}, "within 7,200 seconds (2 hours)"), (86_400, {}, "(1 day)"), (90, {}, "within 90 seconds"),
         (0, {}, "throw this ticket away"), (0, TLS12, "for how long is not said"),
     ],
 )  # fmt: skip

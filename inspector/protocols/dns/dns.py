@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, flag, heading, octets, string, u8, u16, u32, uint
-from inspector.core.layer import Layer, Note
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Gap, Reader, Steps, StreamParser
 from inspector.protocols.dns import edns, records
 from inspector.protocols.dns.domain import MAX_NAME, read_name
 from inspector.protocols.dns.names import CLASSES, OPCODES, RCODES, TYPES
+from inspector.protocols.dns.notes import explain, explain_multicast
 
-CNAME, SRV, OPT = 5, 33, 41
+SRV, OPT = 33, 41
 UPDATE = 5  # the opcode under which the four sections have other names (RFC 2136, 2.2)
 SECTIONS = ("queries", "answers", "auth_rr", "add_rr")
 UPDATE_SECTIONS = ("zones", "prerequisites", "updates", "add_rr")
@@ -236,70 +236,6 @@ class LlmnrOverTcp(DnsOverTcp):
     """The same for LLMNR (RFC 4795, 2.4)."""
 
     protocol = "llmnr"
-
-
-def explain(layer: Layer) -> list[Note]:
-    response, identifier = layer.find("dns.flags.response"), layer.find("dns.id")
-    if response is None or identifier is None:
-        return []
-    notes = []
-    query = layer.value("dns.flags.opcode", 0) == 0
-    if response.value:
-        why = f"The id {identifier.value:#06x} is that of the question, which is how the client knows what is answered."
-        notes.append(Note(identifier.span, "answer", why, "RFC 1035, 4.1.1"))
-    elif query and (name := layer.find("dns.qry.name")) is not None:
-        kind = layer.value("dns.qry.type")
-        why = f"The records of type {TYPES.get(kind, kind)} of this name are wanted. DNS keeps no state between questions."
-        notes.append(Note(name.span, f"question for {name.text}", why, "RFC 1035, 4.1.2"))
-    truncated = layer.find("dns.flags.truncated")
-    if truncated is not None and truncated.value:
-        why = "The message did not fit into a datagram and was cut; the client is to ask again over TCP."
-        notes.append(Note(truncated.span, "truncated", why, "RFC 1035, 4.2.1; RFC 2181, 9"))
-    rcode = layer.find("dns.flags.rcode")
-    if query and rcode is not None and rcode.value == 3:
-        what = "The name at the end of the aliases" if layer.find("dns.cname") is not None else "The name"
-        why = f"{what} does not exist, whatever the type. Caches may remember that for as long as the SOA record says."
-        notes.append(Note(rcode.span, "no such name", why, "RFC 2308, 2.1 and 5"))
-    alias = layer.find("dns.cname")
-    if alias is not None and layer.value("dns.qry.type") != CNAME:
-        why = f"The name asked for is an alias of {alias.text}; the answer goes on with the records of that name."
-        notes.append(Note(alias.span, "alias", why, "RFC 1034, 3.6.2"))
-    answers = [field for group in layer.fields if group.name == "dns.answers" for field in group.walk()]
-    times = [field for field in answers if field.name == "dns.resp.ttl"]
-    if times:
-        shortest = min(times, key=lambda field: field.value)
-        why = f"Whoever remembers this answer may use it for {shortest.value:,} seconds, then must ask again."
-        if not shortest.value:
-            why = "0 seconds: the answer is for who asked, now; nobody is to remember it."
-        notes.append(Note(shortest.span, "time to live", why, "RFC 1035, 3.2.1"))
-    size = layer.find("dns.rr.udp_payload_size")
-    if size is not None:
-        why = f"The sender can take {size.value:,} bytes in a datagram; without this record it is 512."
-        notes.append(Note(size.span, "EDNS", why, "RFC 6891, 6.2.3; RFC 1035, 2.3.4"))
-    return notes
-
-
-def explain_multicast(layer: Layer) -> list[Note]:
-    """Multicast DNS has no use for the id, and its messages announce and withdraw as well as they answer (RFC 6762)."""
-    response, identifier = layer.find("dns.flags.response"), layer.find("dns.id")
-    if response is None or identifier is None:
-        return []
-    notes = []
-    if response.value:
-        why = "It answers a question, or announces unasked; everybody on the link may remember it. The id means nothing here."
-        notes.append(Note(response.span, "to everybody", why, "RFC 6762, 6, 8.3 and 18.1"))
-    elif (name := layer.find("dns.qry.name")) is not None:
-        kind = layer.value("dns.qry.type")
-        why = f"Everybody on the link is asked for the records of type {TYPES.get(kind, kind)} of this name."
-        notes.append(Note(name.span, f"question for {name.text}", why, "RFC 6762, 5"))
-    truncated = layer.find("dns.flags.truncated")
-    if truncated is not None and truncated.value and not response.value:
-        why = "More answers that the asker knows already follow in another message: whoever would answer waits for them."
-        notes.append(Note(truncated.span, "truncated", why, "RFC 6762, 7.2"))
-    gone = next((field for field in layer.walk() if field.name == "dns.resp.ttl" and field.value == 0), None)
-    if gone is not None and response.value:
-        notes.append(Note(gone.span, "goodbye", "A time to live of 0 takes the record back.", "RFC 6762, 10.1"))
-    return notes
 
 
 CARD = Card(

@@ -9,7 +9,7 @@ import re
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Field, catalog, octets, string
-from inspector.core.layer import Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.limits import MAX_NESTING, MAX_VALUES
 from inspector.core.protocol import Card, Protocol
 
@@ -139,6 +139,19 @@ class _Walker:
         return at, count
 
 
+def explain(layer: Layer) -> list[Note]:
+    if not layer.fields or layer.fields[0].name == "json.rest":
+        return []
+    size = layer.span.size
+    root = layer.fields[0]
+    first = bytes(root.span.buffer.read(root.span.start, root.span.start + 1))
+    inside = f"{len(root.children):,} {'member' if len(root.children) == 1 else 'members'}"
+    what = {b"{": f"An object of {inside}", b"[": f"An array of {inside}"}.get(first, "One value")
+    why = f"{what}, {size:,} bytes of text in UTF-8. It says where it ends by itself, so it can be read once all of it has"
+    why += " come."
+    return [Note(layer.span, "JSON", why, "RFC 8259, 2 and 8.1", Rank.DETAIL)]
+
+
 CARD = Card(
     "text in UTF-8: objects, arrays, strings, numbers, true, false, null",
     "a value as a whole",
@@ -149,4 +162,7 @@ CARD = Card(
     "none of its own",
     "a value that is cut, or not well formed, is refused as a whole",
 )
-PROTOCOL = Protocol("json", "JSON", 6, FIELDS, dissect, keys={"media_type": ["json"]}, reference="RFC 8259", card=CARD)
+PROTOCOL = Protocol(
+    "json", "JSON", 6, FIELDS, dissect, keys={"media_type": ["json"]}, explain=explain, reference="RFC 8259",
+    card=CARD,
+)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Field, catalog, flag, heading, number, octets, sint, string, u32, u64, uint
-from inspector.core.layer import Layer, Note, Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.limits import MAX_NESTING, MAX_VALUES
 from inspector.core.protocol import Card, Protocol
 
@@ -428,13 +428,13 @@ def explain(layer: Layer) -> list[Note]:
     tag = layer.find("protobuf.field.number")
     if tag is not None:
         why = "The tag: the field's number and, in the lowest three bits, how its value is written. Names are not sent at all."
-        notes.append(Note(tag.span, "number, not name", why, "protobuf.dev, Encoding: Message Structure"))
+        notes.append(Note(tag.span, "number, not name", why, "protobuf.dev, Encoding: Message Structure", Rank.BACKGROUND))
     if layer.find("protobuf.guess") is not None:
         why = (
             "Without the schema it cannot be known what a value means. --proto FILE gives the fields their names and types;"
             " until then what is shown as `could be` is a possibility."
         )
-        notes.append(Note(first.span, "no schema", why, "protobuf.dev, Encoding"))
+        notes.append(Note(first.span, "no schema", why, "protobuf.dev, Encoding", Rank.DETAIL))
     return notes
 
 

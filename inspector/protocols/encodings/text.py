@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, string
+from inspector.core.layer import Layer, Note, Rank
 from inspector.core.limits import MAX_LINES
 from inspector.core.protocol import Protocol
 
@@ -24,8 +25,17 @@ def dissect(c: Cursor) -> None:
     c.layer.summary = f"{count:,} line{'s' if count != 1 else ''}, {size:,} bytes"
 
 
+def explain(layer: Layer) -> list[Note]:
+    size = layer.span.size
+    why = f"{layer.summary}: text has no length and no end of its own, what carries it must say where it stops. {size:,}"
+    why += " bytes are"
+    why += " not always as many characters: that depends on the charset."
+    return [Note(layer.span, "text", why, "RFC 9110, 8.3.2 and 8.6", Rank.DETAIL)]
+
+
 PLAIN = Protocol(
     "data-text-lines", "Text", 6, FIELDS, dissect,
     keys={"media_type": ["text/plain", "text/html", "text/css", "text/javascript", "text/csv", "text/xml", "application/xml",
                          "application/javascript", "image/svg+xml"]},
+    explain=explain,
 )  # fmt: skip

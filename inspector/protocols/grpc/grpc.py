@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string, u32, uint
-from inspector.core.layer import Layer, Note, Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.protocol import Card, Protocol
 from inspector.core.span import Derived, Origin, Span
 from inspector.core.stream import Ended, Reader, Steps, StreamParser
@@ -226,7 +226,8 @@ def explain(layer: Layer) -> list[Note]:
     notes = []
     status = layer.find("grpc.status")
     if status is not None:
-        why = "The outcome of the call. The HTTP status is 200 whether it succeeds or fails: the status of gRPC comes last, in"
+        why = f"{STATUSES.get(status.value, 'an unknown code')} ({status.value}): the outcome of the call. The HTTP status is"
+        why += " 200 whether it succeeds or fails: the status of gRPC comes last, in"
         why += " trailers, since a stream of answers may fail after it has begun."
         notes.append(Note(status.span, "status", why, "gRPC over HTTP2: Responses"))
         if status.value in ADVICE:
@@ -234,7 +235,7 @@ def explain(layer: Layer) -> list[Note]:
     length = layer.find("grpc.message_length")
     if length is not None:
         why = f"A message is one octet of flags, four of length, and {length.value:,} octets. DATA frames may cut it anywhere."
-        notes.append(Note(length.span, "length first", why, "gRPC over HTTP2: Length-Prefixed-Message"))
+        notes.append(Note(length.span, "length first", why, "gRPC over HTTP2: Length-Prefixed-Message", Rank.DETAIL))
     compressed = layer.find("grpc.compressed_flag")
     if compressed is not None and compressed.value:
         why = "This message is compressed by what grpc-encoding names, each message for itself; others of the call need not be."

@@ -8,7 +8,9 @@ from inspector.core.field import Field
 from inspector.core.layer import Layer, Note
 from inspector.protocols.http.framing import body_of
 from inspector.protocols.http.head import Head
+from inspector.protocols.http.semantics import of_method, of_status
 
+TOLD = (100, 101, 206, 304, 412, 416)  # status codes that have notes of their own
 KEPT_METHOD = {307: "15.4.8", 308: "15.4.9"}
 REDIRECTS = {301: "15.4.2", 302: "15.4.3", 303: "15.4.4", **KEPT_METHOD}
 
@@ -61,6 +63,20 @@ def _chunk(layer: Layer) -> Notes:
     else:
         why = f"The size, {str(size.value)[:20]} in hexadecimal, stands in front: what follows need not be known yet."
         yield Note(size.span, "chunk", why, "RFC 9112, 7.1")
+
+
+def _asks(message: Message) -> Notes:
+    """What the request wants; what the status says, where no other note does."""
+    if message.request:
+        method, target, _ = message.head.start
+        host = message.head.get("host") or ""
+        where = f"{target[:80]} on {host[:60]}" if host and target.startswith("/") else target[:80]
+        why, reference = of_method(method[:20], where)
+        yield Note(message.start.span, "what is asked", why, reference)
+    elif message.code not in TOLD and not (message.code in REDIRECTS and message.line("location")):
+        why, reference = of_status(message.code)
+        if why:
+            yield Note(message.start.span, "what is answered", why, reference)
 
 
 def _framing(message: Message) -> Notes:
@@ -301,5 +317,5 @@ def _streams(message: Message) -> Notes:
 
 
 TOPICS: tuple[Callable[[Message], Notes], ...] = (
-    _framing, _connection, _caching, _conditions, _ranges, _cookies, _redirects, _authentication, _negotiation, _streams,
+    _asks, _framing, _connection, _caching, _conditions, _ranges, _cookies, _redirects, _authentication, _negotiation, _streams,
 )  # fmt: skip

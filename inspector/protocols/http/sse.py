@@ -232,7 +232,8 @@ def explain(layer: Layer) -> list[Note]:
         found.append(Note(retry.span, "retry", why, "WHATWG HTML, 9.2.6"))
     comment = layer.find("sse.comment")
     if comment is not None and kind is None:
-        why = "A line that begins with a colon is ignored; servers send one now and then so that nobody on the way gives up."
+        why = f"“{str(comment.value)[:60]}”: a line that begins with a colon is ignored; servers send one now and then, so that"
+        why += " nobody on the way takes the stream for dead."
         found.append(Note(comment.span, "comment", why, "WHATWG HTML, 9.2.7"))
     return found
 

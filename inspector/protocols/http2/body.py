@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, u32
+from inspector.core.layer import Layer, Note
 from inspector.core.protocol import Protocol
 from inspector.core.stream import Gap, Reader, Steps, StreamParser
 from inspector.protocols.http.content import carry
@@ -53,6 +54,17 @@ def dissect(c: Cursor) -> None:
     carry(c, head, [body], chunked=False)
 
 
+def explain(layer: Layer) -> list[Note]:
+    body = layer.find("http2.body.reassembled.data")
+    if body is None:
+        return []
+    why = f"All that the DATA frames of this stream carried in this direction, {body.span.size:,} bytes, in one piece. Frames"
+    why += " of other"
+    why += " streams may have come between them; END_STREAM ended it, whatever content-length says."
+    return [Note(body.span, "put together", why, "RFC 9113, 8.1 and 8.1.1")]
+
+
 PROTOCOL = Protocol(
-    "http2.body", "HTTP/2 body", 6, FIELDS, dissect, keys={"http2.body": ["message"]}, parser=Body, reference="RFC 9113, 8.1"
+    "http2.body", "HTTP/2 body", 6, FIELDS, dissect, keys={"http2.body": ["message"]}, parser=Body, explain=explain,
+    reference="RFC 9113, 8.1",
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from inspector.core.layer import Layer, Note
+from inspector.core.field import Field
+from inspector.core.layer import Layer, Note, Rank
+from inspector.protocols.http.semantics import of_status
 from inspector.protocols.http2.names import ERRORS, Setting, Type
 
 SETTING_NOTES = {
@@ -136,15 +138,24 @@ def _headers(layer: Layer) -> list[Note]:
         names = [field.value for field in group.children if field.name == "http2.header.name"]
         if names and names[0] in _PSEUDO:
             title, text, reference = _PSEUDO[names[0]]
-            notes.append(Note(group.span, title, text, reference))
+            if names[0] == ":status":
+                notes += _status(group)
+            notes.append(Note(group.span, title, text, reference, Rank.BACKGROUND))
     notes += _representations(layer)
     if layer.find("http2.flags.eh") is not None and not layer.value("http2.flags.eh"):
         why = "The header block goes on in CONTINUATION frames, which must follow at once; no other frame may come between."
         notes.append(Note(layer.span, "more headers", why, "RFC 9113, 4.3 and 6.10"))
     weight = layer.find("http2.headers.weight")
     if weight is not None:
-        notes.append(Note(weight.span, "priority", _PRIORITY, "RFC 9113, 5.3.2; RFC 9218"))
+        notes.append(Note(weight.span, "priority", _PRIORITY, "RFC 9113, 5.3.2; RFC 9218", Rank.BACKGROUND))
     return notes
+
+
+def _status(group: Field) -> list[Note]:
+    """What the status of a response says."""
+    value = next((str(field.value) for field in group.children if field.name == "http2.header.value"), "")
+    why, reference = of_status(int(value)) if len(value) == 3 and value.isascii() and value.isdigit() else ("", "")
+    return [Note(group.span, "what is answered", why, reference)] if why else []
 
 
 def _representations(layer: Layer) -> list[Note]:
@@ -158,10 +169,10 @@ def _representations(layer: Layer) -> list[Note]:
         index = group.children[1].value if len(group.children) > 1 else 0
         if words == "Indexed Header Field" and index > 61:
             text = f"Entry {index} of the table: {index - 62} entries behind the newest one that this side has put there."
-            notes.append(Note(group.span, "one index for a whole header", text, "RFC 7541, 2.3.3 and 6.1"))
+            notes.append(Note(group.span, "one index for a whole header", text, "RFC 7541, 2.3.3 and 6.1", Rank.DETAIL))
             continue
         title, text, reference = _REPRESENTATIONS[words]
-        notes.append(Note(group.span, title, text, reference))
+        notes.append(Note(group.span, title, text, reference, Rank.DETAIL))
     return notes
 
 
@@ -242,10 +253,14 @@ def _goaway(layer: Layer) -> list[Note]:
 
 
 def _ping(layer: Layer) -> list[Note]:
+    data = layer.find("http2.pong") or layer.find("http2.ping")
+    octets = f" ({data.text})" if data is not None else ""
+    at = data.span if data is not None else layer.span
     if layer.value("http2.flags.ack.ping"):
-        return [Note(layer.span, "the answer", "The same eight octets back: the connection lives.", "RFC 9113, 6.7")]
-    why = "The other side must send these eight octets back, if it can before other frames: a test of life and of the delay."
-    return [Note(layer.span, "ping", why, "RFC 9113, 6.7")]
+        return [Note(at, "the answer", f"The same eight octets back{octets}: the connection lives.", "RFC 9113, 6.7")]
+    why = f"The other side must send these eight octets{octets} back, if it can before other frames: a test of life and of the"
+    why += " delay."
+    return [Note(at, "ping", why, "RFC 9113, 6.7")]
 
 
 def _push_promise(layer: Layer) -> list[Note]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, ether, ipv4, octets, u8, u16
-from inspector.core.layer import Layer, Note
+from inspector.core.layer import Layer, Note, Rank
 from inspector.core.protocol import Card, Protocol
 from inspector.protocols.link.ethertypes import ETHERTYPES
 
@@ -48,11 +48,35 @@ def dissect(c: Cursor) -> None:
 
 
 def explain(layer: Layer) -> list[Note]:
-    if layer.value("arp.opcode") == REQUEST:
-        why = "To send a frame the sender needs the MAC address of the next hop: it asks everybody on the link."
-    else:
-        why = "The owner of the address answers, and the asker remembers it in its ARP cache for a while."
-    return [Note(layer.span, "address resolution", why, "RFC 826")]
+    """Who asks for whom, who announces, who answers (RFC 826; RFC 5227)."""
+    opcode = layer.find("arp.opcode")
+    mac, source = layer.find("arp.src.hw_mac"), layer.find("arp.src.proto_ipv4")
+    target = layer.find("arp.dst.proto_ipv4")
+    if opcode is None or mac is None or source is None or target is None:
+        return []
+    if opcode.value == REQUEST and not any(source.value):
+        why = f"Before it takes {target.text}, {mac.text} asks whether anybody has it; an answer means: taken."
+        return [Note(target.span, "probe", why, "RFC 5227, 2.1.1")]
+    if source.value == target.value and opcode.value in (REQUEST, REPLY):
+        why = f"{source.text} is at {mac.text}: nobody asked. Caches are corrected, and a second owner would object."
+        return [Note(source.span, "announcement", why, "RFC 5227, 2.3 and 2.4")]
+    if opcode.value == REQUEST:
+        why = f"{source.text} has a packet for {target.text}, or for something behind it, and needs the hardware address"
+        why += f" to send a frame to. {target.text} alone answers; until then the packet waits."
+        learns = f"The question itself says that {source.text} is at {mac.text}: who answers need not ask back."
+        return [
+            Note(target.span, f"who has {target.text}?", why, "RFC 826, Packet Generation"),
+            Note(mac.span, "the asker introduces itself", learns, "RFC 826, Packet Reception", Rank.DETAIL),
+        ]
+    if opcode.value == REPLY:
+        why = f"{source.text} is at {mac.text}. {target.text} keeps that in its ARP cache for a while, and can send now."
+        proof = f"Nothing proves that {mac.text} is right: whoever answers is believed."
+        return [
+            Note(mac.span, "the answer", why, "RFC 826, Packet Reception; RFC 1122, 2.3.2.1"),
+            Note(opcode.span, "believed", proof, "RFC 5227, 5", Rank.BACKGROUND),
+        ]
+    why = f"{opcode.text}, from {mac.text}: which protocol address belongs to a hardware address."
+    return [Note(opcode.span, "the other way round", why, "RFC 903" if opcode.value in (3, 4) else "RFC 2390, 3")]
 
 
 CARD = Card(

@@ -10,10 +10,25 @@ import zlib
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, ether, flag, octets, u16, u32
+from inspector.core.layer import Layer, Note, Rank
 from inspector.core.protocol import Card, Protocol
+from inspector.core.span import Span
 from inspector.protocols.link.ethertypes import ETHERTYPES, MAX_LENGTH, inner_size
 
 MIN_SIZE = 60  # of a frame without its check sequence (IEEE 802.3, 4.4.2)
+BROADCAST, NOBODY = b"\xff" * 6, bytes(6)
+# Groups by the beginning of their address: what they are for, and where that is said.
+GROUPS = (
+    (b"\x33\x33", "the IPv6 group whose address ends in the same 32 bits", "RFC 2464, 7"),
+    (b"\x01\x00\x5e", "the IPv4 group whose address ends in the same 23 bits, which 32 groups share", "RFC 1112, 6.4"),
+    (b"\x01\x80\xc2\x00\x00", "the switches themselves, which do not forward it", "IEEE 802.1Q, 8.6.3"),
+)
+# Who gave out an address, where its beginning is one that backends meet (IEEE Registration Authority; the last two by custom).
+MAKERS = {
+    b"\x00\x00\x5e": "IANA", b"\x00\x50\x56": "VMware", b"\x00\x0c\x29": "VMware", b"\x08\x00\x27": "VirtualBox",
+    b"\x00\x15\x5d": "Microsoft Hyper-V", b"\x00\x16\x3e": "Xen", b"\x00\x1c\x42": "Parallels", b"\x52\x54\x00": "QEMU",
+    b"\x02\x42": "Docker",
+}  # fmt: skip
 
 FIELDS = catalog(
     ether("eth.dst", "Destination"),
@@ -74,6 +89,62 @@ def _checks(c: Cursor) -> bool:
     return zlib.crc32(frame[:-4]) == int.from_bytes(frame[-4:], "little")
 
 
+def explain(layer: Layer) -> list[Note]:
+    destination, source = layer.find("eth.dst"), layer.find("eth.src")
+    if destination is None or source is None:
+        return []
+    notes = []
+    to, sender = bytes(destination.value), bytes(source.value)
+    kind = layer.find("eth.type") or layer.find("eth.len")
+    holds = f" It carries {kind.text}." if kind is not None and kind.name == "eth.type" else ""
+    group = next(((words, where) for start, words, where in GROUPS if to.startswith(start)), None)
+    if to == sender == NOBODY:
+        why = f"Both addresses are zero: the loopback interface has no card, and the frame never leaves this host.{holds}"
+        return [Note(destination.span, "no link at all", why, "IEEE 802.3, 3.2.3")]
+    if to == BROADCAST:
+        why = f"From {source.text} to every station on the link: each must look inside to see whether it is meant.{holds}"
+        notes.append(Note(destination.span, "to everybody", why, "IEEE 802.3, 3.2.3"))
+    elif to[0] & 1:
+        words, where = group or ("whoever listens to this address", "IEEE 802.3, 3.2.3")
+        why = f"From {source.text} to the group {destination.text}: {words}. The lowest bit of the first byte says"
+        why += f" group.{holds}"
+        notes.append(Note(destination.span, "to a group", why, where))
+    else:
+        why = f"From {source.text} to {destination.text}, which is the next hop on this link: the host, or a router.{holds}"
+        notes.append(Note(destination.span, "one link", why, "IEEE 802.3, 3.2.3; RFC 894"))
+    notes.append(_whose(source.span, sender, source.text))
+    padding = layer.find("eth.padding")
+    if padding is not None:
+        size = padding.span.size
+        why = f"{size:,} byte{'s' if size != 1 else ''} that mean nothing: a frame has at least 60 (64 with its check"
+        why += " sequence)."
+        notes.append(Note(padding.span, "padding", why, "IEEE 802.3, 4.4.2", Rank.DETAIL))
+    elif layer.span.size < MIN_SIZE:
+        why = f"{layer.span.size} bytes: a network card pads that to 60, behind the place where this was captured."
+        notes.append(Note(layer.span, "not padded yet", why, "IEEE 802.3, 4.4.2", Rank.BACKGROUND))
+    check = layer.find("eth.fcs")
+    if check is not None:
+        why = f"{check.text} fits the bytes before it: no bit of the frame was hurt on this link."
+        notes.append(Note(check.span, "check sequence", why, "IEEE 802.3, 3.2.9", Rank.DETAIL))
+    return notes
+
+
+def _whose(at: Span, address: bytes, text: str) -> Note:
+    """Who gave the sender its address."""
+    maker = next((name for start, name in MAKERS.items() if address.startswith(start)), "")
+    if address.startswith(b"\x00\x00\x5e\x00\x53"):
+        why = f"{text} is set aside for documentation."
+        return Note(at, "whose address", why, "RFC 9542, 2.1.4", Rank.BACKGROUND)
+    if address[0] & 2:
+        by = f", as {maker} does" if maker else ""
+        why = f"{text} was given by software (the second lowest bit of its first byte says so){by}: virtual machines,"
+        why += " containers, private Wi-Fi."
+        return Note(at, "locally administered", why, "RFC 9542, 2.1.1", Rank.BACKGROUND)
+    whose = f"are {maker}'s" if maker else "name who made the card, in the IEEE's registry"
+    why = f"The first 24 bits of {text} {whose}."
+    return Note(at, "whose address", why, "RFC 9542, 2.1.2", Rank.BACKGROUND)
+
+
 CARD = Card(
     "binary: destination, source and type, six, six and two octets; then the payload",
     "frames of 64 to 1,518 octets, each on its own",
@@ -86,6 +157,6 @@ CARD = Card(
 )
 PROTOCOL = Protocol(
     "eth", "Ethernet II", 2, FIELDS, dissect,
-    keys={"link": [1], "ethernet": ["ethernet"], "ethertype": [0x6558]}, reference="IEEE 802.3",
-    card=CARD,
+    keys={"link": [1], "ethernet": ["ethernet"], "ethertype": [0x6558]}, explain=explain,
+    reference="IEEE 802.3", card=CARD,
 )  # fmt: skip

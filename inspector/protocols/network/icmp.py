@@ -9,8 +9,9 @@ from __future__ import annotations
 from inspector.core.checksum import ones_complement_sum
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, flag, heading, ipv4, ipv6, octets, sint, string, u8, u16, u32, uint
-from inspector.core.layer import Layer, Note, Severity
+from inspector.core.layer import Severity
 from inspector.core.protocol import Card, Protocol
+from inspector.protocols.network.icmp_notes import explain
 
 ECHO_REPLY, UNREACHABLE, QUENCH, REDIRECT, ECHO, ROUTER, SOLICITATION, EXCEEDED, PARAMETER = 0, 3, 4, 5, 8, 9, 10, 11, 12
 TIMESTAMP, TIMESTAMP_REPLY, INFORMATION, INFORMATION_REPLY, MASK, MASK_REPLY = 13, 14, 15, 16, 17, 18
@@ -279,13 +280,6 @@ def _routers(c: Cursor) -> None:
         if words > 2:
             c.octets("icmp.unused", words * 4 - 8)
         c.layer.summary += f" {cell(c.spec('icmp.router_address'), address)}"
-
-
-def explain(layer: Layer) -> list[Note]:
-    if layer.payloads:
-        why = "The quotation lets the sender find the connection that the error is about: addresses and ports stand in it."
-        return [Note(layer.payloads[0].span, "the quoted packet", why, "RFC 792; RFC 4443, 2.4")]
-    return []
 
 
 CARD = Card(

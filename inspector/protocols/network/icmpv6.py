@@ -9,10 +9,10 @@ from __future__ import annotations
 from inspector.core.checksum import ones_complement_sum, pseudo_header
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, flag, heading, ipv6, octets, string, u8, u16, u32, uint
-from inspector.core.layer import Layer, Note, Severity
+from inspector.core.layer import Severity
 from inspector.core.protocol import Card, Protocol
 from inspector.protocols.network.icmp import EXTENSION_FIELDS, extended_echo, quote, unannounced
-from inspector.protocols.network.icmp import explain as explain_error
+from inspector.protocols.network.icmp_notes import explain_6
 
 UNREACHABLE, TOO_BIG, EXCEEDED, PARAMETER, ECHO, ECHO_REPLY = 1, 2, 3, 4, 128, 129
 LISTENER_QUERY, LISTENER_REPORT, LISTENER_DONE, SOLICIT_ROUTER, ROUTER, SOLICIT, ADVERTISE, REDIRECT = range(130, 138)
@@ -313,26 +313,6 @@ def _domains(c: Cursor) -> None:
         c.octets("icmpv6.opt.padding", c.remaining)
 
 
-def explain(layer: Layer) -> list[Note]:
-    return [*explain_error(layer), *_neighbour(layer)]
-
-
-def _neighbour(layer: Layer) -> list[Note]:
-    """Who is asked for, and what is answered (RFC 4861, 4.3 and 4.4)."""
-    asked, found = layer.find("icmpv6.nd.ns.target_address"), layer.find("icmpv6.nd.na.target_address")
-    if asked is not None:
-        why = f"The sender looks for the hardware address of {asked.text}, or asks whether it is still there."
-        return [Note(asked.span, "who has this address?", why, "RFC 4861, 4.3 and 7.2.2")]
-    if found is None:
-        return []
-    hardware = layer.find("icmpv6.opt.target_linkaddr")
-    where = f" at {bytes(hardware.value).hex(':')}" if hardware is not None and hardware.value else ""
-    why = f"{found.text} is here{where}; whoever asked remembers it in its neighbour cache."
-    if not layer.value("icmpv6.nd.na.flag.s", 0):
-        why = f"{found.text} is here{where}, unasked: caches that know it are to be corrected."
-    return [Note(found.span, "neighbour found", why, "RFC 4861, 4.4 and 7.2.4")]
-
-
 CARD = Card(
     "binary: type, code, checksum; options as type, length, value",
     "one message a datagram",
@@ -344,5 +324,5 @@ CARD = Card(
     "a checksum with a pseudo-header; no error is ever sent about an error",
 )
 PROTOCOL = Protocol(
-    "icmpv6", "ICMPv6", 3, FIELDS, dissect, keys={"ip.proto": [58]}, explain=explain, reference="RFC 4443", card=CARD
+    "icmpv6", "ICMPv6", 3, FIELDS, dissect, keys={"ip.proto": [58]}, explain=explain_6, reference="RFC 4443", card=CARD
 )

@@ -8,9 +8,11 @@ from __future__ import annotations
 from inspector.core.checksum import ones_complement_sum
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, FieldSpec, Kind, catalog, cell, flag, heading, ipv4, u8, u16, uint
-from inspector.core.layer import Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.protocol import Card, Protocol
 from inspector.protocols.network import ip_options
+from inspector.protocols.network.addresses import about
+from inspector.protocols.network.ip_notes import marks, remaining
 from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
 
 DSCP = {0: "CS0", 1: "LE", 8: "CS1", 10: "AF11", 12: "AF12", 14: "AF13", 16: "CS2", 18: "AF21", 20: "AF22", 22: "AF23",
@@ -107,6 +109,53 @@ def dissect(c: Cursor) -> None:
     c.payload(table, protocol, size, f"the header's protocol field says {IP_PROTOCOLS.get(protocol, 'number')} ({protocol})")
 
 
+def explain(layer: Layer) -> list[Note]:
+    source, destination, total = layer.find("ip.src"), layer.find("ip.dst"), layer.find("ip.len")
+    if source is None or destination is None or total is None:
+        return []
+    header, protocol = int(layer.value("ip.hdr_len", 20)), layer.find("ip.proto")
+    inside = IP_PROTOCOLS.get(protocol.value, protocol.text) if protocol is not None else "payload"
+    why = f"{total.value:,} bytes: {header} of header, {max(total.value - header, 0):,} of {inside}. Routers look at the"
+    why += " destination."
+    if not total.value:
+        why = f"The length is left to the network card: a header of {header} bytes, then {inside}."
+    notes = [Note(total.span, f"{source.text} → {destination.text}", why, "RFC 791, 3.1")]
+    said, reference = about({"sender": bytes(source.value), "receiver": bytes(destination.value)})
+    if said:
+        notes.append(Note(source.span, "whose addresses", said, reference, Rank.DETAIL))
+    notes += _fragment(layer)
+    field = layer.find("ip.dsfield")
+    if field is not None:
+        notes += marks(field, layer.value("ip.dsfield.dscp", 0), layer.value("ip.dsfield.ecn", 0), DSCP)
+    ttl = layer.find("ip.ttl")
+    if ttl is not None:
+        notes.append(remaining(ttl, "time to live", "RFC 791, 3.1; RFC 1812, 5.3.1"))
+    return notes
+
+
+def _fragment(layer: Layer) -> list[Note]:
+    """Whether routers may cut the datagram, or have done so."""
+    identification, offset, total = layer.find("ip.id"), layer.find("ip.frag_offset"), layer.find("ip.len")
+    if identification is None or offset is None or total is None:
+        return []
+    more, whole = bool(layer.value("ip.flags.mf")), bool(layer.value("ip.flags.df"))
+    if more or offset.value:
+        first = offset.value * 8
+        last = first + max(total.value - int(layer.value("ip.hdr_len", 20)), 1) - 1
+        end = "more follow" if more else "the last piece"
+        why = f"Bytes {first:,} to {last:,} of datagram {identification.text}; {end}. One lost piece is the whole datagram"
+        why += " lost."
+        if first:
+            why += " The ports stand in the first piece only: filters and balancers that need them cannot place this one."
+        return [Note(offset.span, "fragment", why, "RFC 791, 2.3 and 3.2; RFC 8900, 3")]
+    if whole:
+        why = "Nobody may cut it: a router whose next link is too small drops it and says so by ICMP, and the sender learns the"
+        why += f" path's MTU. The identification {identification.text} is for fragments, so here it means nothing."
+        return [Note(offset.span, "don't fragment", why, "RFC 1191, 3; RFC 6864, 4.1", Rank.BACKGROUND)]
+    why = f"A router may cut it for a smaller link; the pieces would find together by the identification {identification.text}."
+    return [Note(identification.span, "may be cut", why, "RFC 791, 2.3", Rank.BACKGROUND)]
+
+
 CARD = Card(
     "binary: a header of 20 to 60 octets, then the payload",
     "datagrams of up to 65,535 octets, each on its own; they may be cut into fragments",
@@ -124,6 +173,7 @@ PROTOCOL = Protocol(
     FIELDS,
     dissect,
     keys={"ethertype": [0x0800], "ip.proto": [4], "ip.version": [4]},
+    explain=explain,
     reference="RFC 791",
     card=CARD,
 )

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, cell, ipv6, u8, u16, uint
-from inspector.core.layer import Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.protocol import Card, Protocol
+from inspector.protocols.network.addresses import about
+from inspector.protocols.network.ip_notes import marks, remaining
 from inspector.protocols.network.ip_protocols import IP_PROTOCOLS
+from inspector.protocols.network.ipv4 import DSCP
 from inspector.protocols.network.ipv6_extensions import HOP_BY_HOP, follow
+
+UNTOUCHED = 255  # the hop limit of what no router has passed on (RFC 4861, 7.1)
+ICMPV6 = 58
 
 FIELDS = catalog(
     uint("ipv6.version", "Version", 4),
@@ -58,6 +64,34 @@ def dissect(c: Cursor) -> None:
     follow(c, following, length)
 
 
+def explain(layer: Layer) -> list[Note]:
+    source, destination, length = layer.find("ipv6.src"), layer.find("ipv6.dst"), layer.find("ipv6.plen")
+    following, limit = layer.find("ipv6.nxt"), layer.find("ipv6.hlim")
+    if source is None or destination is None or length is None or following is None or limit is None:
+        return []
+    inside = IP_PROTOCOLS.get(following.value, following.text)
+    why = f"{length.value:,} bytes of payload behind a header of 40: {inside}. No router cuts it: one whose next link is too"
+    why += " small drops it and says so by ICMPv6 (Packet Too Big)."
+    notes = [Note(length.span, f"{source.text} → {destination.text}", why, "RFC 8200, 3, 4.5 and 5")]
+    said, reference = about({"sender": bytes(source.value), "receiver": bytes(destination.value)})
+    if said:
+        notes.append(Note(source.span, "whose addresses", said, reference, Rank.DETAIL))
+    field = layer.find("ipv6.tclass")
+    if field is not None:
+        notes += marks(field, layer.value("ipv6.tclass.dscp", 0), layer.value("ipv6.tclass.ecn", 0), DSCP)
+    label = layer.find("ipv6.flow")
+    if label is not None and label.value:
+        why = f"Packets of this flow all carry {label.text}: who spreads load over several paths can keep them on one."
+        notes.append(Note(label.span, "flow label", why, "RFC 6437, 2 and 3", Rank.BACKGROUND))
+    if limit.value == UNTOUCHED and following.value == ICMPV6:
+        why = f"{limit.value}: nobody has forwarded it. Neighbour Discovery believes no packet with less, which keeps out"
+        why += " strangers."
+        notes.append(Note(limit.span, "hop limit", why, "RFC 4861, 7.1 and 11.2", Rank.DETAIL))
+    else:
+        notes.append(remaining(limit, "hop limit", "RFC 8200, 3"))
+    return notes
+
+
 CARD = Card(
     "binary: a header of 40 octets, extension headers, the payload",
     "datagrams, each on its own; only the sender may fragment",
@@ -75,6 +109,7 @@ PROTOCOL = Protocol(
     FIELDS,
     dissect,
     keys={"ethertype": [0x86DD], "ip.proto": [41], "ip.version": [6]},
+    explain=explain,
     reference="RFC 8200",
     card=CARD,
 )

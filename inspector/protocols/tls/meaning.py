@@ -198,7 +198,10 @@ def _server_extensions(read: Reader) -> list[Note]:
 
 
 def _encrypted_extensions(read: Reader) -> list[Note]:
-    why = "The first encrypted message: the server's answer to those extensions of the client that the keys do not depend on."
+    count = len(read.extensions)
+    what = f"{count} extension{'s' if count != 1 else ''}"
+    why = "The first encrypted message: the server's answer to those extensions of the client that the keys do not depend on"
+    why += f" ({what})."
     notes = [Note(read.layer.span, "the rest of the answer", why, "RFC 8446, 4.3.1"), *_server_extensions(read)]
     if 42 in read.extensions:
         why = "The server has accepted the early data that the client sent with its first flight."
@@ -268,7 +271,8 @@ def _certificate_request(read: Reader) -> list[Note]:
 
 
 def _hello_done(read: Reader) -> list[Note]:
-    why = "The server's flight ends here. The client's key exchange, ChangeCipherSpec and Finished come next."
+    why = f"{read.layer.span.size} bytes that say nothing else: the server's flight ends here. The client's key exchange,"
+    why += " ChangeCipherSpec and Finished come next."
     return [Note(read.layer.span, "your turn", why, "RFC 5246, 7.4.5")]
 
 
@@ -285,7 +289,9 @@ def _client_key_exchange(read: Reader) -> list[Note]:
         why = "The premaster secret, encrypted to the certificate's key: only who has that key can go on, now or years later."
         return [Note(secret.span, "the secret", why, "RFC 5246, 7.4.7.1")]
     share = read.first("tls.handshake.client_point") or read.first("tls.handshake.yc")
-    why = "The client's share: from here on both sides can derive the keys. ChangeCipherSpec and Finished come next."
+    size = share.span.size if share is not None else read.layer.span.size
+    why = f"The client's share, {size} bytes: from here on both sides can derive the keys. ChangeCipherSpec and Finished come"
+    why += " next."
     return [Note(share.span if share is not None else read.layer.span, "key share", why, "RFC 5246, 7.4.7")]
 
 
@@ -295,7 +301,9 @@ def _finished(read: Reader) -> list[Note]:
         return []
     old = data.span.size in (12, 36)  # TLS up to 1.2; SSL 3.0
     reference = "RFC 5246, 7.4.9" if old else "RFC 8446, 4.4.4"
-    why = "A checksum over the whole handshake, made with the new keys: if anybody has changed a byte of it, it fails here."
+    why = f"{data.span.size} bytes that depend on the whole handshake and on its keys: if anybody has changed a byte of it,"
+    why += " or has"
+    why += " other keys, it fails here."
     return [Note(data.span, "finished", why, reference)]
 
 
@@ -308,7 +316,8 @@ def _ticket(read: Reader) -> list[Note]:
         return []
     reference = "RFC 5077, 3.3" if nonce is None else "RFC 8446, 4.6.1"
     if seconds.value:
-        why = f"With this ticket the client can come back within {_time(seconds.value)} and leave out the certificate."
+        why = f"With this ticket the client can come back within {seconds.value:,} seconds{_also(seconds.value)} and leave"
+        why += " out the certificate."
     elif nonce is None:
         why = "With this ticket the client can come back and leave out the certificate; for how long is not said."
     else:
@@ -321,11 +330,11 @@ def _ticket(read: Reader) -> list[Note]:
     return notes
 
 
-def _time(seconds: int) -> str:
-    """`5 minutes`, `2 hours`: in the largest unit that loses nothing."""
+def _also(seconds: int) -> str:
+    """` (5 minutes)`: in the largest unit that loses nothing; empty where that is the second."""
     units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
     size, word = next(unit for unit in units if seconds % unit[0] == 0)
-    return f"{seconds // size:,} {word}{'s' if seconds != size else ''}"
+    return f" ({seconds // size:,} {word}{'s' if seconds != size else ''})" if size > 1 else ""
 
 
 def _status(read: Reader) -> list[Note]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, Field, catalog, octets, string, u8, u16, u64
-from inspector.core.layer import Layer, Note, Severity
+from inspector.core.layer import Severity
 from inspector.core.protocol import Card, Protocol, Sniff
 from inspector.protocols.tls.connection import Tls
 from inspector.protocols.tls.names import ALERTS
 from inspector.protocols.tls.opened import Plaintext, Unopened
+from inspector.protocols.tls.record_notes import explain
 from inspector.protocols.tls.wire import CONTENTS, HEADER, MAX_RECORD, VERSIONS, Content, begins, plausible
 
 LEVELS = {1: "warning", 2: "fatal"}
@@ -164,57 +165,6 @@ def _incomplete(c: Cursor, kind: int) -> None:
     text = f"{CONTENTS.get(kind, f'content {kind}')}, the first {c.remaining:,}{size} bytes"
     c.octets("tls.segment.data", c.remaining, text)
     c.layer.summary = text
-
-
-def explain(layer: Layer) -> list[Note]:
-    notes = []
-    outside = layer.find("tls.record.opaque_type")
-    version = layer.find("tls.record.version")
-    if outside is not None and version is not None:
-        why = "TLS 1.3 hides what a record holds: outside every one is application data, the real type is encrypted at its end."
-        notes.append(Note(outside.span, "the type is a disguise", why, "RFC 8446, 5.2"))
-        why = "It says TLS 1.2 for ever: middleboxes on the way dropped what named a version that they did not know."
-        notes.append(Note(version.span, "the version too", why, "RFC 8446, 5.1 and D.4"))
-    notes += _protection(layer, outside is not None)
-    reason = layer.find("tls.record.not_decrypted")
-    if reason is not None:
-        why = f"{str(reason.value)[:1].upper()}{str(reason.value)[1:]}. The length and the time are all that can be known."
-        notes.append(Note(reason.span, "not decrypted", why, "RFC 8446, 5.2" if outside is not None else "RFC 5246, 6.2.3"))
-    elif layer.find("tls.app_data") is not None and layer.find("tls.record.secret") is None:
-        why = "The keys are not in what this tool has read: the length and the time are all that can be known."
-        notes.append(Note(layer.span, "encrypted", why, "RFC 8446, 5.2"))
-    if layer.value("tls.record.content_type") == Content.CHANGE_CIPHER_SPEC:
-        why = "In TLS 1.2 everything behind it from this side is encrypted. In TLS 1.3 it only pleases middleboxes."
-        notes.append(Note(layer.span, "from here on", why, "RFC 5246, 7.1; RFC 8446, D.4"))
-    return notes
-
-
-def _protection(layer: Layer, tls13: bool) -> list[Note]:
-    """Which keys opened the record, and how its nonce was made."""
-    secret, number = layer.find("tls.record.secret"), layer.find("tls.record.sequence")
-    if secret is None or number is None:
-        return []
-    protection = str(layer.value("tls.record.protection"))
-    cipher, _, keys = protection.partition(", ")
-    why = f"{cipher} under the {keys}, derived from {secret.value}."
-    notes = [Note(secret.span, "opened", why, "RFC 8446, 7.3" if tls13 else "RFC 5246, 6.3")]
-    explicit, nonce = layer.find("tls.record.iv"), layer.find("tls.record.nonce")
-    counted = f"It is record {number.value:,} under these keys; the number is sent nowhere, both sides count"
-    if tls13 or (nonce is not None and explicit is None and "POLY1305" in cipher):
-        why = f"{counted}. The nonce is the IV of these keys with that number laid over its end (exclusive or)."
-        notes.append(Note(number.span, "the nonce", why, "RFC 8446, 5.3" if tls13 else "RFC 7905, 2"))
-    elif nonce is not None and nonce.value and "CBC" not in cipher:
-        why = f"{counted}, and authenticate it. The nonce is 4 bytes from the key block and the 8 in front of the ciphertext."
-        notes.append(Note(number.span, "the nonce", why, "RFC 6655, 3" if "CCM" in cipher else "RFC 5288, 3"))
-    elif "CBC" in cipher:
-        iv = "The IV stands in front of the ciphertext" if explicit is not None else "The IV is the record before's last block"
-        if explicit is None and number.value == 0:
-            iv = "The IV comes from the key block"
-        why = f"{counted}, and the MAC covers it. {iv}."
-        notes.append(Note(number.span, "the IV", why, "RFC 5246, 6.2.3.2" if explicit is not None else "RFC 2246, 6.2.3.2"))
-    else:
-        notes.append(Note(number.span, "the number", f"{counted}, and the MAC covers it.", "RFC 5246, 6.2.3.1"))
-    return notes
 
 
 CARD = Card(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, u16
-from inspector.core.layer import Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.protocol import Card, Protocol
 from inspector.protocols.transport.ports import verify
 
 HEADER = 8
+SYSTEM = 1024  # ports below it are the system's (RFC 6335, 6)
+CHOSEN = 32_768  # where systems begin to choose ports by themselves (Linux; IANA says 49,152: RFC 6335, 6)
 
 FIELDS = catalog(
     u16("udp.srcport", "Source port"),
@@ -43,6 +45,40 @@ def dissect(c: Cursor) -> None:
     c.payload("udp.port", (source, destination), size)
 
 
+def explain(layer: Layer) -> list[Note]:
+    source, destination = layer.find("udp.srcport"), layer.find("udp.dstport")
+    length, checksum = layer.find("udp.length"), layer.find("udp.checksum")
+    if source is None or destination is None or length is None:
+        return []
+    if source.value == destination.value:
+        why = f"Port {source.value:,} at both ends: programs that speak as equals, or to a group."
+    elif min(source.value, destination.value) >= CHOSEN:
+        why = f"From {source.value:,} to {destination.value:,}: both ports look as if a system had chosen them."
+    else:
+        service, own = sorted((source.value, destination.value))
+        to = "It goes to" if destination.value == service else "It comes from"
+        why = f"{to} port {service:,}, which the service is known by; {own:,} is the port that the client's system chose, so"
+        why += " that"
+        why += " answers find back."
+        if own < CHOSEN and service >= SYSTEM:
+            why = f"From {source.value:,} to {destination.value:,}."
+    why += " No handshake comes before it, and nobody acknowledges it: what is lost, the application must ask for again."
+    notes = [Note(destination.span, "a datagram that stands alone", why, "RFC 768; RFC 6335, 6; RFC 8085, 3.3")]
+    size = length.value - HEADER
+    if size >= 0:
+        why = f"{length.value:,} bytes: {HEADER} of header, {size:,} of data. One datagram is one message, whole or not at all."
+        notes.append(Note(length.span, "length", why, "RFC 768", Rank.DETAIL))
+    if checksum is not None and not checksum.value:
+        why = f"{checksum.text}: the sender made none, which IPv4 allows, and IPv6 for some tunnels only: damage goes"
+        why += " unnoticed."
+        notes.append(Note(checksum.span, "no checksum", why, "RFC 768; RFC 8200, 8.1; RFC 6936, 5", Rank.DETAIL))
+    elif checksum is not None:
+        why = f"{checksum.text} covers the addresses too (a pseudo-header): a datagram that went astray is dropped, and"
+        why += " nobody told."
+        notes.append(Note(checksum.span, "checksum", why, "RFC 768", Rank.BACKGROUND))
+    return notes
+
+
 CARD = Card(
     "binary: a header of eight octets, then the payload",
     "datagrams: one write is one read, or nothing",
@@ -53,4 +89,6 @@ CARD = Card(
     "none: the application must have it",
     "a checksum; nothing is sent again, and order is not kept",
 )
-PROTOCOL = Protocol("udp", "UDP", 4, FIELDS, dissect, keys={"ip.proto": [17]}, reference="RFC 768", card=CARD)
+PROTOCOL = Protocol(
+    "udp", "UDP", 4, FIELDS, dissect, keys={"ip.proto": [17]}, explain=explain, reference="RFC 768", card=CARD
+)

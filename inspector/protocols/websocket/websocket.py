@@ -10,7 +10,7 @@ from functools import partial
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, flag, octets, string, u8, u16, u64, uint
-from inspector.core.layer import Layer, Note, Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.protocol import Card, Protocol
 from inspector.core.span import Origin, Span
 from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser
@@ -320,8 +320,13 @@ def explain(layer: Layer) -> list[Note]:
             f"The client chose the key {key.value.hex(' ')} for this frame alone, so that no page can make it send bytes that a"
             " proxy on the way would take for HTTP. It hides nothing: it stands in front of what it masks."
         )
-        notes.append(Note(key.span, "mask", why, "RFC 6455, 5.3 and 10.3"))
+        notes.append(Note(key.span, "mask", why, "RFC 6455, 5.3 and 10.3", Rank.DETAIL))
+    lengths = [field for field in layer.fields if field.name.startswith("websocket.payload_length")]
+    length = lengths[-1] if lengths else None  # the extended one, where there is one
     opcode, fin = layer.value("websocket.opcode"), layer.find("websocket.fin")
+    if key is None and length is not None:
+        why = f"{length.value:,} bytes of payload. No mask: this is the server's frame, and only clients mask."
+        notes.append(Note(length.span, "from the server", why, "RFC 6455, 5.1 and 5.2", Rank.DETAIL))
     if fin is not None and opcode is not None and opcode < 8 and (not fin.value or opcode == Opcode.CONTINUATION):
         part = "the first" if opcode else "the last" if fin.value else "a further"
         why = f"This frame is {part} piece of a message that comes in several; control frames may stand between them."
@@ -329,7 +334,7 @@ def explain(layer: Layer) -> list[Note]:
     reserved = layer.find("websocket.rsv")
     if reserved is not None and reserved.value & 4:
         why = "The message is compressed: its frames hold deflate data, whose last four bytes, 00 00 ff ff, are not sent."
-        notes.append(Note(reserved.span, "permessage-deflate", why, "RFC 7692, 6 and 7.2.1"))
+        notes.append(Note(reserved.span, "permessage-deflate", why, "RFC 7692, 6 and 7.2.1", Rank.DETAIL))
     if opcode == Opcode.PING:
         why = "The other side must answer with a Pong that repeats these bytes: a test of life."
         notes.append(Note(layer.span, "ping", why, "RFC 6455, 5.5.2"))
@@ -341,6 +346,14 @@ def explain(layer: Layer) -> list[Note]:
         why = f"{meaning}. Each side sends one Close frame; after both, the server closes the TCP connection."
         notes.append(Note(layer.span, "close", why, "RFC 6455, 5.5.1, 7.1.1 and 7.4"))
     return notes
+
+
+def explain_message(layer: Layer) -> list[Note]:
+    size = layer.span.size
+    text = layer.find("websocket.payload.text") is not None
+    what = "text, which must be UTF-8" if text else "bytes that mean what both sides have agreed on"
+    why = f"One message, whole: {size:,} bytes of {what}. In how many frames it came is nothing that the program gets to see."
+    return [Note(layer.span, "message", why, "RFC 6455, 5.4, 5.6 and 6.2")]
 
 
 def _range(code: int) -> str:
@@ -366,5 +379,5 @@ PROTOCOL = Protocol(
 )  # fmt: skip
 MESSAGE = Protocol(
     "websocket.message", "WebSocket message", 7, FIELDS, dissect_message, keys={"websocket": ["message"]}, parser=Message,
-    reference="RFC 6455, 5.4",
+    explain=explain_message, reference="RFC 6455, 5.4",
 )  # fmt: skip

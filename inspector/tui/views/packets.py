@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 
 from inspector.annotations.osi import Level, lens
 from inspector.core.field import Field
-from inspector.core.layer import Layer
+from inspector.core.layer import Layer, ranked
 from inspector.core.span import Buffer, Frame, Span, project, trace
 from inspector.core.stream import Pdu
 from inspector.core.text import printable
@@ -93,7 +93,7 @@ class PacketsView(View):
             return
         if not self.session.followed(number):  # its own layers at once; what its conversation says takes time
             self.post_message(Dissected(number, self.session.layers(number), []))
-        result = self.session.dissect(number)
+        result = self.session.explained(number)
         if worker.is_cancelled:
             return
         self.post_message(Dissected(number, result, self.session.part_of(number)))
@@ -241,28 +241,32 @@ class PacketsView(View):
         if field is not None:
             text.append(f"{field.label}  ", "bold")
             text.append(f"{field.text}\n")
+        else:
+            text.append(f"{layer.title}  ", "bold")
+            text.append(f"{printable(layer.summary)}\n")
+        for issue in layer.issues:
+            text.append(
+                f"{'✗' if issue.severity >= 3 else '!' if issue.severity == 2 else '·'} {printable(issue.text)}\n", "bold"
+            )
+        for note in ranked(layer.notes, field.span if field is not None else None):
+            text.append(f"{printable(note.title)}: ", "bold")
+            text.append(printable(note.why))
+            text.append(f" ({note.reference})\n" if note.reference else "\n", "dim")
+        if field is not None:
             text.append(f"{field.name} · {_where(field.span)}", "dim")
             if field.bits is not None:
                 text.append(f" · bits {field.bits[0]}–{field.bits[0] + field.bits[1] - 1}", "dim")
             if field.generated:
                 text.append(" · worked out, does not stand in the bytes", "dim")
             text.append("\n")
-        text.append(f"{layer.title}  ", "bold")
-        text.append(f"{printable(layer.summary)}\n")
+            text.append(f"{layer.title}  ", "bold")
+            text.append(f"{printable(layer.summary)}\n")
         if layer.why:
             text.append(f"Chosen because {printable(layer.why)}.\n")
         frames = trace(layer.span)
         if frames and not isinstance(layer.span.buffer, Frame):
             carried = ", ".join(f"{span.buffer.id.replace(':', ' ')} [{span.start}–{span.stop})" for span in frames[:8])
             text.append(f"Carried by {carried}{' …' if len(frames) > 8 else ''}.\n")
-        for issue in layer.issues:
-            text.append(
-                f"{'✗' if issue.severity >= 3 else '!' if issue.severity == 2 else '·'} {printable(issue.text)}\n", "bold"
-            )
-        for note in layer.notes:
-            text.append(f"{printable(note.title)}: ", "bold")
-            text.append(printable(note.why))
-            text.append(f" ({note.reference})\n" if note.reference else "\n", "dim")
         self._common(text)
 
     def _explain_empty(self, level: Level) -> None:

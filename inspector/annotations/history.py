@@ -1,0 +1,190 @@
+"""What the packets around one say of it: which question it answers, when its own is answered, which packet an error is about.
+
+For what has no TCP conversation: ARP, ICMP, Neighbour Discovery, DNS over UDP. Only packets near by are asked: `NEAR` on either
+side without ports, `LOOKED_AT` of the same UDP flow. Where nothing is found nothing is said of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from inspector.core.layer import Layer, Note
+from inspector.core.span import Span
+from inspector.dissection.engine import Dissection
+from inspector.index import Index
+from inspector.streams.transports import transports
+
+NEAR = 1000  # packets on either side: at most some seconds, where an answer takes milliseconds
+LOOKED_AT = 64  # packets that are dissected for one
+UDP = 17
+ARP_REQUEST, ARP_REPLY = 1, 2
+
+
+class Around(Protocol):
+    """What is asked of a session."""
+
+    @property
+    def index(self) -> Index: ...
+    @property
+    def complete(self) -> bool: ...
+    def layers(self, number: int) -> Dissection: ...
+    def time_of(self, number: int) -> int: ...
+
+
+class Said(NamedTuple):
+    """A message that asks or answers. key: the same for question and answer; at: where that stands in the bytes."""
+
+    layer: Layer
+    key: Hashable
+    asks: bool
+    at: Span
+    reference: str
+
+
+def add(capture: Around, result: Dissection) -> None:
+    """Add notes to the layers of a packet for what other packets say of it."""
+    number = result.packet.number
+    own = said(result)
+    if own is not None:
+        own.layer.notes.extend(_pair(capture, number, own))
+    for layer in result.layers:
+        if layer.protocol in ("icmp", "icmpv6") and layer.payloads and not layer.quoted:
+            layer.notes.extend(_about(capture, result, layer))
+
+
+def said(result: Dissection) -> Said | None:
+    """What the packet asks or answers by itself; None for any other."""
+    source = destination = b""
+    for layer in result.layers:
+        if layer.quoted:
+            return None
+        name = layer.protocol
+        if name in ("ip", "ipv6"):
+            source, destination = layer.value(f"{name}.src", b""), layer.value(f"{name}.dst", b"")
+        elif name == "arp":
+            return _arp(layer)
+        elif name == "icmp":
+            return _echo(layer, (8, 0), ("icmp.type", "icmp.ident", "icmp.seq"), source, destination)
+        elif name == "icmpv6":
+            fields = ("icmpv6.type", "icmpv6.echo.identifier", "icmpv6.echo.sequence_number")
+            return _echo(layer, (128, 129), fields, source, destination) or _neighbour(layer)
+        elif name == "dns" and result.find("udp") is not None:
+            return _dns(layer)
+    return None
+
+
+def _arp(layer: Layer) -> Said | None:
+    opcode, source, target = layer.find("arp.opcode"), layer.find("arp.src.proto_ipv4"), layer.find("arp.dst.proto_ipv4")
+    if opcode is None or source is None or target is None or source.value == target.value:
+        return None
+    ends = (source.value, target.value) if opcode.value == ARP_REQUEST else (target.value, source.value)
+    if opcode.value not in (ARP_REQUEST, ARP_REPLY):
+        return None
+    return Said(layer, ("arp", *ends), opcode.value == ARP_REQUEST, opcode.span, "RFC 826, Packet Reception")
+
+
+def _echo(
+    layer: Layer, types: tuple[int, int], names: tuple[str, str, str], source: bytes, destination: bytes
+) -> Said | None:
+    kind, own, sequence = (layer.find(name) for name in names)
+    if kind is None or own is None or sequence is None or kind.value not in types:
+        return None
+    asks = kind.value == types[0]
+    ends = (source, destination) if asks else (destination, source)
+    reference = "RFC 792" if layer.protocol == "icmp" else "RFC 4443, 4.2"
+    return Said(layer, ("echo", *ends, own.value, sequence.value), asks, sequence.span, reference)
+
+
+def _neighbour(layer: Layer) -> Said | None:
+    asked, found = layer.find("icmpv6.nd.ns.target_address"), layer.find("icmpv6.nd.na.target_address")
+    target = asked or found
+    if target is None or (found is not None and not layer.value("icmpv6.nd.na.flag.s")):
+        return None
+    return Said(layer, ("neighbour", target.value), asked is not None, target.span, "RFC 4861, 7.2")
+
+
+def _dns(layer: Layer) -> Said | None:
+    response, identifier = layer.find("dns.flags.response"), layer.find("dns.id")
+    if response is None or identifier is None:
+        return None
+    key = ("dns", identifier.value, str(layer.value("dns.qry.name", "")).lower(), layer.value("dns.qry.type"))
+    return Said(layer, key, not response.value, identifier.span, "RFC 1035, 4.1.1 and 7.3")
+
+
+def _pair(capture: Around, number: int, own: Said) -> Iterator[Note]:
+    before = [(at, one) for at in _around(capture, number, -1) if (one := _same(capture, at, own)) is not None]
+    if not own.asks:
+        asked = [at for at, one in before if one.asks]
+        if asked:
+            first = asked[-1]
+            why = f"It answers the question of packet {first}, {_after(capture, first, number)} later"
+            if len(asked) > 1:
+                why += f", which was asked {len(asked)} times, the last time in packet {asked[0]}"
+            yield Note(own.at, f"answers packet {first}", f"{why}.", own.reference)
+        return
+    if before and before[0][1].asks:
+        last = before[0][0]
+        why = f"The same was asked in packet {last}, {_after(capture, last, number)} before, and no answer had come since."
+        yield Note(own.at, "asked again", why, own.reference)
+    for at in _around(capture, number, 1):
+        one = _same(capture, at, own)
+        if one is not None and not one.asks:
+            why = f"The answer comes in packet {at}, {_after(capture, number, at)} later."
+            yield Note(own.at, f"answered in packet {at}", why, own.reference)
+            return
+    flow = capture.index.flow_of(number)
+    if flow >= 0 and capture.complete and len(capture.index.flow_packets(flow)) <= LOOKED_AT:
+        yield Note(own.at, "no answer", "No answer to it is in this conversation, as far as the capture goes.", own.reference)
+
+
+def _same(capture: Around, number: int, own: Said) -> Said | None:
+    other = said(capture.layers(number))
+    return other if other is not None and other.key == own.key else None
+
+
+def _around(capture: Around, number: int, step: int) -> Iterator[int]:
+    """Packets behind (1) or before (-1) this one, the nearest first: of its UDP flow, or those near by without any flow."""
+    index = capture.index
+    flow = index.flow_of(number)
+    if flow >= 0:
+        if index.flows.protocol(flow) != UDP:
+            return
+        packets = index.flow_packets(flow)
+    else:
+        start = max(number - 1 - NEAR, 0)
+        packets = np.flatnonzero(index.column("flow")[start : number + NEAR] < 0) + start + 1
+    chosen = packets[packets > number][:LOOKED_AT] if step > 0 else packets[packets < number][-LOOKED_AT:][::-1]
+    yield from (int(at) for at in chosen)
+
+
+def _about(capture: Around, result: Dissection, layer: Layer) -> Iterator[Note]:
+    """Which packet of this capture an ICMP error is about."""
+    number = result.packet.number
+    quoted = next(((at, found) for at, found in transports(result) if found.quoted), None)
+    network = next((one for one in result.layers if one.quoted and one.protocol in ("ip", "ipv6")), None)
+    if quoted is None or network is None:
+        return
+    place = capture.index.flows.find(quoted[1], number)
+    if place is None:
+        return
+    packets = capture.index.flow_packets(place[0])
+    marks = [("ip.id", network), *((name, quoted[0]) for name in ("tcp.seq_raw", "udp.length", "udp.checksum"))]
+    for at in packets[packets < number][-LOOKED_AT:][::-1].tolist():
+        other = capture.layers(at)
+        own = {one.protocol: one for one in other.layers if not one.quoted}
+        same, transport = own.get(network.protocol), own.get(quoted[0].protocol)
+        if same is None or transport is None:
+            continue
+        ends = [(f"{network.protocol}.{end}", network) for end in ("src", "dst")]
+        if all((same if where is network else transport).value(name) == where.value(name) for name, where in ends + marks):
+            ports = f"{quoted[1].sport:,} → {quoted[1].dport:,}"
+            why = f"It is about packet {at}, {quoted[0].title} {ports}, sent {_after(capture, at, number)} before."
+            yield Note(layer.payloads[0].span, f"about packet {at}", why, "RFC 792; RFC 4443, 2.4")
+            return
+
+
+def _after(capture: Around, first: int, second: int) -> str:
+    return f"{(capture.time_of(second) - capture.time_of(first)) / 1e6:,.3f} ms"
