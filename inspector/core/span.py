@@ -134,28 +134,31 @@ def parents(span: Span) -> Iterator[Span]:
 def trace(span: Span) -> list[Span]:
     """The ranges of frames that carried `span`, in order, neighbours joined."""
     found: list[Span] = []
-    todo = [span]
-    while todo:
-        at = todo.pop()
-        if isinstance(at.buffer, Frame):
-            last = found[-1] if found else None
-            if last and last.buffer == at.buffer and last.start <= at.start <= last.stop:
-                found[-1] = Span(at.buffer, last.start, max(last.stop, at.stop), last.exact and at.exact)
-            else:
-                found.append(at)
+    for at in _below(span, lambda buffer: isinstance(buffer, Frame)):
+        last = found[-1] if found else None
+        if last and last.buffer == at.buffer and last.start <= at.start <= last.stop:
+            found[-1] = Span(at.buffer, last.start, max(last.stop, at.stop), last.exact and at.exact)
         else:
-            todo.extend(reversed(list(parents(at))))
+            found.append(at)
     return found
 
 
 def project(span: Span, buffer: Buffer) -> list[Span]:
     """The ranges of `buffer`, one of the buffers below, that carried `span`; empty where it carried nothing of it."""
-    found: list[Span] = []
+    return list(_below(span, lambda other: other == buffer))
+
+
+def _below(span: Span, wanted: Callable[[Buffer], bool]) -> Iterator[Span]:
+    """The ranges of the wanted buffers, in order. What several pieces came out of as a whole (one record) is given once."""
     todo = [span]
+    wholes: set[Span] = set()
     while todo:
         at = todo.pop()
-        if at.buffer == buffer:
-            found.append(at)
+        if not at.exact:
+            if at in wholes:
+                continue
+            wholes.add(at)
+        if wanted(at.buffer):
+            yield at
         else:
             todo.extend(reversed(list(parents(at))))
-    return found

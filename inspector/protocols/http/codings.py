@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from inspector.core.limits import MAX_BODY_DECODED
+from inspector.core.span import Span
+from inspector.core.stream import StreamBuffer
 
 NAMES = ("gzip", "x-gzip", "deflate", "br", "zstd")
 
@@ -47,6 +49,24 @@ class Decoder:
     def finished(self) -> bool:
         """The coded stream has come to its end."""
         return self._stream.finished
+
+
+class Undoing:
+    """A coded body that is decoded as it comes. Its pieces are joined, so that what comes out can name all that went in."""
+
+    def __init__(self, coding: str, id: str) -> None:
+        self._decoder = Decoder(coding)
+        self._body = StreamBuffer(id, f"coded body ({coding})")
+        self._used = 0  # input up to here has made all output so far
+
+    def feed(self, piece: Span) -> tuple[Span, bytes]:
+        """What the next piece makes readable, often nothing, and the coded bytes that made it. Raises Damaged."""
+        self._body.append(piece)
+        out = self._decoder.feed(piece.read())
+        source = Span(self._body, self._used, self._body.size)
+        if out:
+            self._used = source.stop
+        return source, out
 
 
 class _Zlib:

@@ -337,7 +337,8 @@ class _Feed:
     def __init__(self, reader: Reader, child: Child | None, coding: str) -> None:
         self._reader = reader
         self._child = child
-        self._decoder = codings.Decoder(coding) if coding in codings.NAMES else None
+        id = f"coded:{reader.buffer.id}:{reader.pos}"
+        self._undoing = codings.Undoing(coding, id) if coding in codings.NAMES else None
         self._ended = False
 
     def push(self, start: int, stop: int) -> None:
@@ -345,22 +346,22 @@ class _Feed:
             return
         span = Span(self._reader.buffer, start, stop)
         packet = self._reader.packet_at(stop - 1)
-        if self._decoder is None:
+        if self._undoing is None:
             self._child.push(self._reader.direction, span, packet)
             return
         try:
-            data = self._decoder.feed(span.read())
+            source, data = self._undoing.feed(span)
         except codings.Damaged:
             self._child = None
             return
         if data:
-            self._child.push(self._reader.direction, span, packet, data)
+            self._child.push(self._reader.direction, source, packet, data)
 
     def gap(self, size: int) -> None:
         """Bytes are missing: what is coded cannot be read on from here."""
         if size <= 0 or self._child is None:
             return
-        if self._decoder is not None:
+        if self._undoing is not None:
             self.end()
             self._child = None
         else:

@@ -239,8 +239,9 @@ class Messages:
                 "body", "HTTP/2 body", "http.body", EVENT_STREAM, {"asked": asked}, f"content-type: {EVENT_STREAM}"
             )
             coding = (head.tokens("content-encoding") or ["identity"])[0]
-            decoder = codings.Decoder(coding).feed if coding in codings.NAMES else None
-            return Feed(child, decoder) if child is not None else None
+            id = f"coded:{node.id}:{direction}.{stream.id}"
+            undoing = codings.Undoing(coding, id) if coding in codings.NAMES else None
+            return Feed(child, undoing) if child is not None else None
         info = {"asked": asked, "head": head, "request": request, "stream": stream.id}
         child = node.open("body", "HTTP/2 body", "http2.body", "message", info, "what the DATA of the stream adds up to")
         return Feed(child) if child is not None else None
@@ -251,22 +252,22 @@ class Messages:
         if stop <= start:
             return
         span, packet = Span(reader.buffer, start, stop), reader.packet_at(stop - 1)
-        if feed.decode is None:
+        if feed.undoing is None:
             feed.child.push(reader.direction, span, packet)
             return
         try:
-            data = feed.decode(span.read())
+            source, data = feed.undoing.feed(span)
         except codings.Damaged:
             feed.ended = True
             return
         if data:
-            feed.child.push(reader.direction, span, packet, data)
+            feed.child.push(reader.direction, source, packet, data)
 
     @staticmethod
     def gap(feed: Feed, reader: Reader, size: int) -> None:
         """Octets are missing: what is coded cannot be read on from here."""
         packet = reader.packet_at(reader.pos)
-        if feed.decode is None:
+        if feed.undoing is None:
             feed.child.gap(reader.direction, size, packet)
         else:
             feed.ended = True

@@ -5,11 +5,11 @@ A capture sees both ends, so the states are told by who did what and not by "loc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
 from inspector.core.stream import Child
+from inspector.protocols.http.codings import Undoing
 from inspector.protocols.http2.names import DEFAULT_WINDOW
 
 
@@ -136,13 +136,13 @@ class Window:
 
 
 class Feed:
-    """Where a direction's DATA goes: a child stream; `decode` undoes its content coding as the bytes come."""
+    """Where a direction's DATA goes: a child stream; `undoing` undoes its content coding as the bytes come."""
 
-    __slots__ = ("child", "decode", "ended")
+    __slots__ = ("child", "ended", "undoing")
 
-    def __init__(self, child: Child, decode: Callable[[bytes], bytes] | None = None) -> None:
+    def __init__(self, child: Child, undoing: Undoing | None = None) -> None:
         self.child = child
-        self.decode = decode
+        self.undoing = undoing
         self.ended = False
 
 
