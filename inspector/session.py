@@ -425,7 +425,10 @@ class Session:
         if self.growing:
             self._follow_on(conversation)
             return conversation
-        packets = self.index.flow_packets(flow)
+        return self._put_together(conversation)
+
+    def _put_together(self, conversation: Conversation) -> Conversation:
+        packets = self.index.flow_packets(conversation.id)
         for start in range(0, len(packets), MANY):
             conversation.follow(self._columns(packets[start : start + MANY]))
         conversation.finish()
@@ -443,10 +446,16 @@ class Session:
             conversation.follow(self._columns(packets[start : start + MANY]))
         return len(packets) > 0
 
-    def _conversation(self, flow: int) -> Conversation:
+    def reassembled(self, flow: int) -> Conversation:
+        """A TCP flow put together and not read: soon there, and without any unit."""
+        return self._put_together(self._conversation(flow, Registry(())))
+
+    def _conversation(self, flow: int, registry: Registry | None = None) -> Conversation:
         ports = (int(self.index.flows.sport(flow)), int(self.index.flows.dport(flow)))
         keys = self.keyring.of(flow)
-        return Conversation(flow, ports, self._payload, self.registry, self.engine.strict, keys, self.index.near)
+        return Conversation(
+            flow, ports, self._payload, registry or self.registry, self.engine.strict, keys, self.index.near
+        )
 
     def _segments(self, flow: int, most: int | None = None) -> Segments:
         """The segments of a TCP flow, as the index knows them; the first `most` of them."""

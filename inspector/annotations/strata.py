@@ -98,7 +98,10 @@ def strata(conversation: Conversation, direction: int, title: Callable[[str], st
     depths: dict[str, int] = {}
     for pdus in conversation.tree.by_buffer.values():
         for pdu in pdus:
-            place = _place(pdu.span, buffer) if pdu.direction == direction else None
+            if pdu.direction != direction:
+                continue
+            span = pdu.span
+            place = (span.start, span.stop, 1, 0) if span.buffer is buffer else _place(span, buffer)
             if place is not None:
                 start, stop, exact, depth = place
                 grouped.setdefault(pdu.protocol, []).append((start, stop, pdu.packet, exact, pdu))

@@ -14,6 +14,8 @@ from inspector.core.stream import Ended, Gap, Pdu, Reader, Steps, StreamBuffer, 
 from inspector.dissection.engine import PREFIX
 from inspector.dissection.registry import Choice, Registry
 
+NEVER = 1 << 62  # a place that no stream reaches
+
 
 class Tree:
     """The tree over one conversation: holds the PDUs that its nodes yield, and runs the nodes that have news."""
@@ -227,14 +229,21 @@ class TreeNode:
                 self._steps[direction] = self.parser.parse(self._readers[direction], True)
                 continue
             except (StopIteration, Ended, TooLong):
-                del self._steps[direction]
+                self._done(direction)
             except Exception as bug:
-                del self._steps[direction]
+                self._done(direction)
                 if self.tree.strict:
                     raise
                 text = f"the parser of {self.parser.protocol} failed ({type(bug).__name__}); this is a bug of osi-inspect"
                 self.tree.failures.append((self._readers[direction].packet(), text))
             return
+
+    def _done(self, direction: int) -> None:
+        """Nothing here reads this direction any more."""
+        del self._steps[direction]
+        reader = self._readers[direction]
+        if reader.owner is self:
+            reader.wanted = NEVER
 
 
 class ChildStream:
@@ -364,8 +373,9 @@ class Detector(StreamParser):
     def _decide(self) -> bool:
         if self._decided:
             return True
-        if self._forced:
+        if self._forced or not self._tree_node.tree.registry.sniffers["tcp.port"]:
             self._settle()
+            self._decided = True
             return True
         undecided = False
         readers = self._readers()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from driving import drive, press, screen_text, settle
 from textual.pilot import Pilot
 
@@ -81,39 +83,70 @@ def test_ladder_marks_what_the_analysis_found() -> None:
     drive(steps, "tcp-loss", start=63)
 
 
-def test_stream_aligns_an_event_over_two_segments() -> None:
+FIVE = ["SSE event", "HTTP/1.1", "TLS record", "TCP segments", "frames"]
+
+
+def drawn(screen: CaptureScreen) -> dict[str, str]:
+    """The rows of the strata as they stand on the screen: what is drawn behind each title."""
+    lines = screen_text(screen).splitlines()
+    ruler = next(at for at, line in enumerate(lines) if "B a cell" in line)
+    rows = [line for line in lines[ruler + 1 : ruler + 12] if line.startswith("│") and line[1:17].strip()]
+    return {row[1:17].strip(" ▶"): row[17:-1] for row in rows[: next(at for at, row in enumerate(rows) if "frames" in row) + 1]}
+
+
+def begins(row: str) -> set[int]:
+    """The cells in which something begins or ends."""
+    return {at for at, char in enumerate(row) if char in "│┃║"}
+
+
+def chosen(row: str) -> range:
+    """The cells of the unit under the cursor."""
+    start = row.index("┃")
+    return range(start, min(at for at in begins(row) if at > start))
+
+
+@pytest.mark.parametrize("width", [140, 160])
+def test_stream_shows_an_event_that_spans_two_segments_in_five_rows(width: int) -> None:
     async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         await press(pilot, "4")
-        pane = screen.query_one(StrataMap)
-        assert pane._strata is not None
-        titles = [row.title for row in pane._strata.rows]
-        assert titles == ["SSE event", "HTTP/1.1", "TLS handshake", "TLS record", "TCP segments", "frames"]
-        unit = pane.unit
-        assert unit is not None and unit.stratum == "SSE event" and unit.packet == 36
-        units = {row.title: row.between(unit.start, unit.stop) for row in pane._strata.rows}
-        assert [u.packet for u in units["frames"]] == [34, 36] and len(units["TCP segments"]) == 2
-        assert len(units["TLS record"]) == 1 and len(units["HTTP/1.1"]) == 1
-        rows = [line for line in screen_text(screen).splitlines() if line.startswith(("│▶SSE", "│ TCP seg", "│ frames"))]
-        bars = [{at for at, char in enumerate(row) if char in "│┃║" and 17 < at < len(row) - 3} for row in rows]
-        assert bars[1] == bars[2] != bars[0]  # frames and segments begin in the same cells; the event does not
+        rows = drawn(screen)
+        assert list(rows) == FIVE
+        event = chosen(rows["SSE event"])
+        assert "event 7" in rows["SSE event"][event.start : event.stop]
+        inside = {title: begins(row) & set(event[1:]) for title, row in rows.items()}
+        assert len(inside["TCP segments"]) == 1 and inside["frames"] == inside["TCP segments"]  # a boundary in the event
+        assert not inside["TLS record"] and not inside["HTTP/1.1"]  # which one chunk and one record carry
+        assert "34" in rows["frames"][event.start : event.stop] and "36" in rows["frames"][event.start : event.stop]
         await press(pilot, "enter")
         assert screen.query_one(PacketList).cursor == 36
 
-    drive(steps, "sse-tls", start=36)
+    drive(steps, "sse-tls", start=36, size=(width, 45))
 
 
-def test_stream_aligns_three_events_in_one_segment() -> None:
+@pytest.mark.parametrize("width", [140, 160])
+def test_stream_shows_a_segment_that_carries_several_events_in_five_rows(width: int) -> None:
     async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
-        await press(pilot, "4", "down", "down", "down")  # to the segment; no handshake is here
+        await press(pilot, "4", "down", "down", "down")  # from the event to the chunk, the record and the segment
+        rows = drawn(screen)
+        assert list(rows) == FIVE
+        segment = chosen(rows["TCP segments"])
+        starts = sorted(begins(rows["SSE event"]) & set(segment[1:]))
+        events = [rows["SSE event"][one + 1 : two].strip("─━═ ") for one, two in pairwise(starts)]
+        assert len([words for words in events if words]) == 3  # events 2 to 4, each from its own cell to the next one's
         pane = screen.query_one(StrataMap)
-        assert pane._strata is not None and pane.unit is not None and pane.unit.stratum == "TCP segments"
-        events = pane._strata.row("SSE event").between(pane.unit.start, pane.unit.stop)
-        assert len(events) == 3 and all(not event.exact for event in events)
-        assert events[0].stop <= events[1].start and events[1].stop <= events[2].start
+        assert pane.unit is not None and pane.unit.packet == 24
         text = str(screen.query_one("#unit-text").render())
         assert "event 2" in text and "event 4" in text
 
-    drive(steps, "sse-tls", start=24)
+    drive(steps, "sse-tls", start=24, size=(width, 45))
+
+
+def test_stream_shows_a_row_of_the_handshake_where_there_is_one() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "4")
+        assert list(drawn(screen)) == ["TLS handshake", "TLS record", "TCP segments", "frames"]
+
+    drive(steps, "sse-tls", start=14)
 
 
 def test_stream_keys() -> None:

@@ -91,7 +91,7 @@ class Ladder(LineList):
 
     @work(thread=True, exclusive=True, group="follow")
     def _follow(self, flow: int) -> None:
-        """What takes time: the names of the ends, their states, the messages."""
+        """What takes time: the names of the ends, their states."""
         worker, session = get_current_worker(), self._session
         flows, last = session.index.flows, session.count
         source, destination = (session.name(address, last) for address in flows.addresses(flow))
@@ -101,15 +101,28 @@ class Ladder(LineList):
             return
         self._ends, self._tcp = ends, tcp
         self.app.call_from_thread(self.refresh)
-        found = messages(session.conversation(flow)) if tcp is not None else []
+
+    @work(thread=True, exclusive=True, group="messages")
+    def _find_messages(self, flow: int) -> None:
+        worker = get_current_worker()
+        found = messages(self._session.conversation(flow)) if self._is_tcp() else []
         if not worker.is_cancelled:
+            self.app.call_from_thread(self._found, flow, found)
+
+    def _found(self, flow: int, found: list[Pdu]) -> None:
+        if flow == self.flow:
             self._messages = found
-            self.app.call_from_thread(self._label)
+            self.turn()
 
     def turn(self) -> None:
         """From segments to messages and back; the cursor stays at its time."""
+        if self._messages is None:  # they are looked for when they are first asked for
+            self.border_subtitle = "looking for messages …"
+            self._find_messages(self.flow)
+            return
         if not self.by_message and not self._messages:
-            self.notify("no messages are known in this conversation" if self._messages == [] else "still being followed")
+            self._label()
+            self.notify("no messages are known in this conversation")
             return
         number = self.packet(self.position) if self.total else 0
         self.by_message = not self.by_message

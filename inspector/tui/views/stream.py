@@ -24,6 +24,7 @@ from inspector.tui.widgets.hex_view import HexView
 from inspector.tui.widgets.strata_map import StrataMap, plain
 
 TCP = 6
+LONG = 5_000  # packets of a conversation from which on reading it takes a while
 LISTED = 6  # units of one level that are named below the picture
 
 
@@ -83,19 +84,25 @@ class StreamView(View):
 
     @work(thread=True, exclusive=True, group="follow")
     def _follow(self, flow: int) -> None:
-        worker = get_current_worker()
-        conversation = self.session.conversation(flow)
-        protocols = self.session.registry.protocols
-        found = [strata(conversation, way, lambda name: protocols[name].title) for way in (0, 1)]
-        flows, last = self.session.index.flows, self.session.count
-        source, target = (self.session.name(address, last) for address in flows.addresses(flow))
+        worker, session = get_current_worker(), self.session
+        flows, last = session.index.flows, session.count
+        source, target = (session.name(address, last) for address in flows.addresses(flow))
         ends = f"{source}:{flows.sport(flow)}", f"{target}:{flows.dport(flow)}"
-        if not worker.is_cancelled:
+        protocols = session.registry.protocols
+        ways = [session.conversation]
+        if len(session.index.flow_packets(flow)) > LONG:
+            ways.insert(0, session.reassembled)  # segments and frames are there at once, what they carry a while later
+        for way in ways:
+            conversation = way(flow)
+            found = [strata(conversation, direction, lambda name: protocols[name].title) for direction in (0, 1)]
+            if worker.is_cancelled:
+                return
             self.app.call_from_thread(self._followed, flow, found, ends)
 
     def _followed(self, flow: int, found: list[Strata], ends: tuple[str, str]) -> None:
+        chosen = self.chosen() if self._strata else None
         self.flow, self._strata, self._ends = flow, found, ends
-        self._show(self._number)
+        self._show(chosen[1] if chosen is not None else self._number)
 
     def _show(self, number: int) -> None:
         """The direction that packet `number` has a part in, the cursor on the highest unit that it completes or carries."""
@@ -180,8 +187,10 @@ class StreamView(View):
             if row.title == unit.stratum:
                 continue
             units = row.between(unit.start, unit.stop)
+            if not units:
+                continue
             text.append(f"{row.title:<16} ", "bold")
-            text.append(", ".join(self._share(unit, other) for other in units[:LISTED]) or "none here")
+            text.append(", ".join(self._share(unit, other) for other in units[:LISTED]))
             text.append(f" … {len(units):,} in all\n" if len(units) > LISTED else "\n")
         return text
 

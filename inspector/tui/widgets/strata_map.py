@@ -21,6 +21,7 @@ GUTTER = 16  # cells for a row's title
 LANES = 8  # lines of one row, where its units overlap
 CELLS = 14  # of a unit of usual size, when a direction is first shown
 SHARE = 0.6  # of the width, for a unit that is larger than usual
+LOWEST, TALLEST = 9, 20  # lines of the pane, its frame included
 FEWEST, MOST = 1 / 16, 1 << 24  # bytes in one cell
 
 
@@ -77,6 +78,7 @@ class StrataMap(ScrollView, can_focus=True):
         self._per = 1.0  # bytes in a cell
         self._lines: list[Line] | None = None
         self._fresh = False
+        self._height = LOWEST
         self.words: dict[tuple[str, int], str] = {}
 
     # --- what is shown
@@ -88,7 +90,8 @@ class StrataMap(ScrollView, can_focus=True):
 
     def show(self, strata: Strata, unit: Unit | None) -> None:
         """Show a direction, with the cursor on a unit; the scale is that of the highest level with several units."""
-        self._strata, self._lines, self._row = strata, None, 0
+        self._strata, self._lines, self._row, self._height = strata, None, 0, LOWEST
+        self.styles.height = LOWEST
         self.words.clear()
         self._fresh = not self.size.width  # not laid out yet: the scale is found once there is a width
         if self._fresh:
@@ -121,9 +124,13 @@ class StrataMap(ScrollView, can_focus=True):
             if self._strata is not None:
                 start, stop = int(self._left), int(self._left + self._axis() * self._per) + 1
                 for at, row in enumerate(self._strata.rows):
-                    self._lines.extend(self._lanes(at, row, start, stop))
+                    lanes = self._lanes(at, row, start, stop)
+                    if lanes[0].places or row.title in (SEGMENTS, FRAMES):  # of the others those that have something here
+                        self._lines.extend(lanes)
             self.virtual_size = Size(self.size.width or 80, len(self._lines) + 1)
-            self.styles.height = min(max(len(self._lines) + 4, 7), 20)
+            if len(self._lines) + 4 > self._height:  # it grows where units overlap, and does not jump while one scrolls
+                self._height = min(len(self._lines) + 4, TALLEST)
+                self.styles.height = self._height
         return self._lines
 
     def _lanes(self, at: int, row: Stratum, start: int, stop: int) -> list[Line]:
@@ -168,7 +175,7 @@ class StrataMap(ScrollView, can_focus=True):
         self._row = next(at for at, row in enumerate(self._strata.rows) if row.title == unit.stratum)
         room = self._axis() * self._per
         if unit.start < self._left or unit.stop > self._left + room:
-            before = min(room / 4, max(room - (unit.stop - unit.start), room / 16))
+            before = min(room / 8, max(room - (unit.stop - unit.start), room / 16))
             self._left = max(0, int((unit.start - before) / self._per)) * self._per
         self._changed()
         line = next((i for i, line in enumerate(self._layout()) if any(p.unit == unit for p in line.places)), 0)
