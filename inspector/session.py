@@ -16,7 +16,7 @@ from inspector.core.errors import InspectError
 from inspector.core.field import Field, address_text
 from inspector.core.kept import Kept
 from inspector.core.layer import Issue, Layer, Payload, Severity
-from inspector.core.limits import MAX_CONVERSATIONS, MAX_SEGMENTS
+from inspector.core.limits import MAX_CONVERSATIONS, MAX_HELD_SEGMENTS, MAX_SEGMENTS
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame, Span
 from inspector.core.stream import Pdu
@@ -293,8 +293,9 @@ class Session:
         for pdu in conversation.pdus(number):
             unit = self.unit(pdu, result.packet)
             if not pdu.complete:
-                text = "the stream ends, or bytes are missing from the capture, before this unit is whole"
-                unit.layers[0].issues.append(Issue("incomplete", pdu.span, Severity.WARNING, text))
+                limit = pdu.info.get("limit")
+                text = limit or "the stream ends, or bytes are missing from the capture, before this unit is whole"
+                unit.layers[0].issues.append(Issue("limit" if limit else "incomplete", pdu.span, Severity.WARNING, text))
             result.layers.extend(unit.layers)
             result.buffers.update(unit.buffers)
         self._stream_notes(result, tcp, conversation, number)
@@ -357,6 +358,11 @@ class Session:
         for failed, text in conversation.tree.failures:
             if failed == number:
                 tcp.issues.append(Issue("internal-error", tcp.span, Severity.ERROR, text))
+        for text in conversation.tree.cuts.get(number, ()):
+            tcp.issues.append(Issue("limit", tcp.span, Severity.NOTE, text))
+        if any(number in side.given_up for side in conversation.directions):
+            text = f"more than {MAX_HELD_SEGMENTS:,} segments wait for a missing one: it is taken for lost"
+            tcp.issues.append(Issue("limit", tcp.span, Severity.NOTE, text))
         if any(number in side.conflicts for side in conversation.directions):
             text = "these bytes differ from an earlier copy of the same sequence numbers; the first copy is kept"
             tcp.issues.append(Issue("overlap-conflict", tcp.span, Severity.WARNING, text))

@@ -321,7 +321,8 @@ class Cursor:
         return at
 
     def _put(self, field: Field) -> None:
-        if len(self._out) >= MAX_FIELDS_IN_LAYER:
+        self.layer.count += 1
+        if self.layer.count > MAX_FIELDS_IN_LAYER:
             raise Truncated(0, f"more than {MAX_FIELDS_IN_LAYER:,} fields")
         self._out.append(field)
 

@@ -75,7 +75,8 @@ class Layer:
     """
 
     __slots__ = (
-        "_notes", "explain", "fields", "issues", "osi", "payloads", "protocol", "quoted", "span", "summary", "title", "why",
+        "_notes", "count", "explain", "fields", "issues", "osi", "payloads", "protocol", "quoted", "span", "summary", "title",
+        "why",
     )  # fmt: skip
 
     def __init__(self, protocol: str, title: str, osi: int, span: Span, why: str = "") -> None:
@@ -90,6 +91,7 @@ class Layer:
         self.explain: Callable[[Layer], Sequence[Note]] | None = None
         self._notes: list[Note] | None = None
         self.payloads: list[Payload] = []
+        self.count = 0  # fields that a cursor has read, those inside others too
         self.quoted = False  # inside an ICMP error: a copy of an earlier packet, not traffic
 
     @property

@@ -53,7 +53,7 @@ MAX_SETTINGS = 100  # SETTINGS frames that wait for their acknowledgement
 
 # --- contents
 MAX_BODY_DECODED = 16 * 1024 * 1024  # bytes of a body, of a message or of an event, decoded for looking at it
-MAX_MESSAGES_INFLATED = 256 * 1024 * 1024  # bytes that the messages of one side of a WebSocket inflate to, all together
+MAX_MESSAGE_RATIO = 200  # to which one side's WebSocket messages inflate, past 64 MiB: what repeats itself rarely passes 100
 MAX_NESTING = 64  # JSON and protobuf inside one another
 MAX_VALUES = 5000  # of one JSON document or protobuf message: more than anybody reads, and each costs a hundred times its bytes
 MAX_MULTIPARTS = 8  # multiparts inside one another: mail nests three or four

@@ -21,6 +21,16 @@ Steps = Generator[None, None, T]  # what a parser's methods are: they yield wher
 class Ended(Exception):
     """The stream ended (close, reset, or end of the capture) before the value did."""
 
+    limit = ""
+
+
+class TooLong(Exception):
+    """A limit was reached before the value ended; `limit` says which, in words."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
 
 class Gap(Exception):
     """Bytes are missing from the capture at the reader's position; `size` of them."""
@@ -34,7 +44,8 @@ class Pdu:
     """One unit of a protocol in a stream: light; its layer is built only when somebody looks.
 
     kind: which of the protocol's units (`request`, `event`); span: its bytes; packet: the one that completes it;
-    info: what the parser knows and its bytes do not say; complete: false where the stream ended inside it;
+    info: what the parser knows and its bytes do not say; complete: false where the stream ended inside it, or a limit was
+    reached (`info["limit"]` says which);
     node: the node of the tree of streams that yielded it.
     """
 
@@ -344,11 +355,12 @@ class Reader:
                 step = min(self.READ_AHEAD, clear - self.pos - seen)
                 back = min(seen, len(delimiter) - 1)
                 found = self._bytes(self.pos + seen - back, self.pos + seen + step).find(delimiter)
-                if found >= 0:
-                    return (yield from self.read(seen - back + found + len(delimiter)))
+                size = seen - back + found + len(delimiter)
+                if found >= 0 and size <= limit:
+                    return (yield from self.read(size))
                 seen += step
-                if seen > limit:
-                    raise TooLong
+                if found >= 0 or seen > limit:
+                    raise TooLong(f"its end is looked for within {limit:,} bytes")
             if clear < self.arrived:
                 self.pos = clear
                 self._clear()
@@ -364,10 +376,6 @@ class Reader:
             if self.ended:
                 return False
             yield
-
-
-class TooLong(Exception):
-    """A delimiter did not come within the limit."""
 
 
 class Node(Protocol):
@@ -408,6 +416,9 @@ class Node(Protocol):
     def hand_over(self, reader: Reader, table: str, key: Any, info: dict[str, Any] | None = None, why: str = "") -> bool:
         """From the reader's position on, this direction belongs to another protocol. The first call names it for both
         directions. False where no stream parser is known for `key`; the caller then goes on."""
+
+    def cut(self, packet: int, text: str) -> None:
+        """Say, at a packet, that something is not read because of a limit, and which."""
 
     @property
     def keys(self) -> Keys | None:

@@ -84,7 +84,7 @@ class Plain:
         for side in (0, 1):
             data_rows = np.flatnonzero((direction == side) & (column["payload_length"] > 0))
             base = bases[side]
-            if base is None or not self._in_order(column, data_rows, base):
+            if base is None or not self._in_order(column, data_rows, base) or not self._framed(column, data_rows, side):
                 return None
             starts = column["offset"][data_rows] + column["payload_offset"][data_rows]
             if side == 0 and len(data_rows) and self._windows.read(int(starts[0]), 1) not in (b"G", b"H", b"P", b"D", b"O"):
@@ -118,6 +118,15 @@ class Plain:
         return bool((relative == expected).all() and whole.all() and not (column["flags"][own] & (SYN | RST)).any())
 
     @staticmethod
+    def _framed(column: dict[str, Ints], own: Ints, side: int) -> bool:
+        """The direction's SYN came before its bytes, and its FIN not before the last of them."""
+        if not len(own):
+            return True
+        flags, mine = column["flags"], column["direction"] == side
+        first, last = int(own[0]), int(own[-1])
+        return bool((mine & (flags & SYN != 0))[:first].any()) and not (mine & (flags & FIN != 0))[:last].any()
+
+    @staticmethod
     def _all_seen(column: dict[str, Ints], bases: Sequence[int | None], ends: list[int]) -> bool:
         """Nothing was acknowledged, closed or reset beyond or before what was seen."""
         if (column["flags"] & RST).any():
@@ -141,9 +150,11 @@ class Plain:
         requests: list[Request],
         responses: list[Response],
         sides: list[tuple[bytes, Ints, Ints]],
-    ) -> list[Exchange]:
+    ) -> list[Exchange] | None:
         stream = int(self._index.flows.stream[flow])
         asked, answered = _parts(requests, *sides[0][1:]), _parts(responses, *sides[1][1:])
+        if any(answer.first < request.complete for request, answer in zip(asked, answered, strict=False)):
+            return None  # packets were captured in another order than they were sent in
         found = []
         for request, part in zip(requests, asked, strict=True):
             exchange = Exchange(flow, stream, request.version, request.method, "http", request.host, request.target)

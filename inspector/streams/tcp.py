@@ -130,7 +130,8 @@ class Direction:
         self.midstream = False
         self.acknowledged = 0
         self.end: int | None = None  # stream offset of the FIN
-        self.conflicts: list[int] = []  # packets whose bytes differ from an earlier copy
+        self.conflicts: set[int] = set()  # packets whose bytes differ from an earlier copy
+        self.given_up: set[int] = set()  # packets at which too many were waiting for a missing one
         self._held: list[Segment] = []
         self._ranges: dict[int, tuple[int, int]] = {}
 
@@ -199,6 +200,7 @@ class Direction:
                 self._gap(new.offset, new.packet)
             else:
                 if len(self._held) >= MAX_HELD_SEGMENTS:
+                    self.given_up.add(new.packet)
                     self._gap(self._held[0].offset, new.packet)
                     self._release(new.packet)
                 insort(self._held, new)
@@ -245,4 +247,4 @@ class Direction:
         source = self.buffer._payload(new.packet)
         base = source.start + new.skip + start - new.offset
         if source.buffer.read(base, base + size) != self.buffer.read(start, start + size):
-            self.conflicts.append(new.packet)
+            self.conflicts.add(new.packet)

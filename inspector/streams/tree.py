@@ -34,6 +34,7 @@ class Tree:
         self.by_buffer: dict[str, list[Pdu]] = {}
         self.nodes: list[TreeNode] = []
         self.failures: list[tuple[int, str]] = []  # (packet, text): bugs in parsers, shown as internal-error
+        self.cuts: dict[int, list[str]] = {}  # by packet: which limits were reached
         self._news: deque[TreeNode] = deque()
 
     def root(self, readers: list[Reader]) -> TreeNode:
@@ -46,6 +47,12 @@ class Tree:
     def record(self, pdu: Pdu) -> None:
         self.pdus.setdefault(pdu.packet, []).append(pdu)
         self.by_buffer.setdefault(pdu.span.buffer.id, []).append(pdu)
+
+    def cut(self, packet: int, text: str) -> None:
+        """A limit was reached; it is told once in a packet."""
+        said = self.cuts.setdefault(packet, [])
+        if text not in said:
+            said.append(text)
 
     def wake(self, node: TreeNode) -> None:
         """`node` has news; it runs when `run` is called."""
@@ -144,6 +151,9 @@ class TreeNode:
         self.tree.record(pdu)
         return pdu
 
+    def cut(self, packet: int, text: str) -> None:
+        self.tree.cut(packet, text)
+
     def open(
         self, name: str, kind: str, table: str, key: Any, info: dict[str, Any] | None = None, why: str = ""
     ) -> ChildStream | None:
@@ -171,6 +181,8 @@ class TreeNode:
     def _parser(self, table: str, key: Any) -> StreamParser | None:
         """A new parser: of the protocol called `key`, of the one that a table has for it, or the detector of contents."""
         if len(self.tree.nodes) >= MAX_NODES:
+            text = f"more than {MAX_NODES:,} streams inside one conversation: what further ones carry is not read"
+            self.tree.cut(max((reader.packet() for reader in self.readers), default=0), text)
             return None
         if (table, key) == ("stream", "detect"):
             return Detector(nested=True)
@@ -228,8 +240,12 @@ class TreeNode:
             except Gap:
                 self._steps[direction] = self.parser.parse(self._readers[direction], True)
                 continue
-            except (StopIteration, Ended, TooLong):
+            except (StopIteration, Ended, TooLong) as stopped:
                 self._done(direction)
+                if isinstance(stopped, TooLong):
+                    name = self.tree.registry.protocols[self.parser.protocol].title
+                    text = f"{name}: {stopped.limit}; what follows in this direction is not read"
+                    self.tree.cut(self._readers[direction].packet_at(self._readers[direction].pos), text)
             except Exception as bug:
                 self._done(direction)
                 if self.tree.strict:
@@ -420,6 +436,9 @@ class Detector(StreamParser):
                     self._recognise(protocol, f"{protocol.title} begins here, in a stream that is not recognised before")
                     break
         self._looks[reader.direction] = (looks, at)
+        if looks >= MAX_LOOKS:
+            text = f"no known protocol begins in {MAX_LOOKS} segments of this direction: none is looked for further on"
+            self.node.cut(reader.packet_at(at - 1), text)
         return looks < MAX_LOOKS
 
     def _settle(self) -> None:

@@ -223,6 +223,17 @@ def test_what_is_longer_than_the_limit_is_cut_and_said() -> None:
     assert any("4,096 bytes" in text for text in unit("mgcp", b"a" * (MAX_BORROWED_BYTES + 1)))
 
 
+def test_borrowed_fields_and_depth_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bytes(CASES["ospf"][0])
+    whole = dissect(made).layers[-1]
+    monkeypatch.setattr("inspector.protocols.borrowed.scapy_layers.MAX_BORROWED_DEPTH", 0)
+    shallow = dissect(made).layers[-1]
+    assert len(list(shallow.walk())) < len(list(whole.walk()))
+    monkeypatch.setattr("inspector.protocols.borrowed.lent.MAX_BORROWED_FIELDS", 3)
+    layer = next(layer for layer in dissect(made).layers if layer.protocol == "ospf")
+    assert len(list(layer.walk())) <= 4 and [issue for issue in layer.issues if "more than" in issue.text]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_field_found_has_its_name_in_the_catalogue(name: str) -> None:
     known = catalog.names(REGISTRY)

@@ -176,6 +176,14 @@ def test_a_bomb_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source.close()
 
 
+def test_an_xz_file_that_asks_for_too_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.sources.compressed.MAX_UNPACKER", 1 << 20)
+    path = tmp_path / "a.xz"
+    path.write_bytes(lzma.compress(HEAD + b"".join(map(record, FRAMES)), preset=9))  # 65 MiB to unpack
+    with pytest.raises(InspectError, match="xz"):
+        count(open_source(str(path)))
+
+
 def test_a_pipe_without_a_capture() -> None:
     reader, writer = os.pipe()
     os.write(writer, b"hello")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from inspector.session import Session, open_session
 from inspector.sources.bundled import bundled
 from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.plain import Plain
+from tests.made import connection, opened
 
 SYN, FIN, RST, PSH, ACK = 2, 1, 4, 8, 16
 
@@ -194,3 +196,17 @@ def test_units_of_a_plain_exchange_are_found_again(captures: dict[str, Session])
         assert units is not None and one.request is not None
         assert units.request[0].span.start == one.request.start
         assert units.response[0].packet == one.response.complete  # type: ignore[union-attr]
+
+
+def test_whatever_the_order_of_the_packets_both_readings_say_the_same(tmp_path: Path) -> None:
+    """A capture may have packets in another order than they were sent in."""
+    frames = connection(4000, (0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (1, b"HTTP/1.1 204 No\r\n\r\n"))
+    for order in permutations(range(len(frames))):
+        session = opened(tmp_path, [frames[at] for at in order])
+        fast = [(exchange.method, exchange.status) for exchange in session.exchanges()]
+        flows = range(len(session.index.flows))
+        whole = [exchange for flow in flows for exchange in of_conversation(session.conversation(flow), 0)]
+        assert fast == [(exchange.method, exchange.status) for exchange in sorted(whole, key=lambda each: each.first)], order
+        for exchange in session.exchanges():
+            session.detailed(exchange)
+        session.close()

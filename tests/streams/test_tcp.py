@@ -74,7 +74,7 @@ def test_the_first_copy_wins_and_a_conflict_is_noted() -> None:
     wire.send(2, 0, b"abcdef")
     wire.send(3, 2, b"XXXXgh")
     assert wire.text() == b"abcdefgh"
-    assert wire.direction.conflicts == [3]
+    assert wire.direction.conflicts == {3}
 
 
 def test_acknowledged_bytes_that_were_never_captured_are_a_gap() -> None:

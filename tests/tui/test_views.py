@@ -194,6 +194,16 @@ def test_follow_of_datagrams_is_hexadecimal() -> None:
     drive(steps, "dns-udp", start=3)
 
 
+def test_a_long_stream_is_followed_as_far_as_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.tui.views.follow.MAX_FOLLOWED", 100)
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "f")
+        assert "bytes more not shown" in str(screen.query_one(FollowText).border_subtitle)
+
+    drive(steps, "sse", start=8)
+
+
 def test_story_tells_opens_and_leads_to_packets() -> None:
     async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         await press(pilot, "6")

@@ -13,6 +13,7 @@ from typing import Any
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Field, FieldSpec, Kind
+from inspector.core.limits import MAX_BORROWED_FIELDS
 from inspector.protocols.borrowed.lent import Loan, Shelf, TooMany, portion, spec, unreadable
 
 
@@ -41,7 +42,7 @@ def read(c: Cursor, loan: Loan) -> None:
                 break
             c.skip(min(size, c.remaining))
     except TooMany:
-        unreadable(c, loan, "too many fields")
+        unreadable(c, loan, f"more than {MAX_BORROWED_FIELDS:,} fields")
     c.layer.summary = f"{_summary(c)} (as dpkt reads it)"
     c.payload(loan.protocol, "payload")
 

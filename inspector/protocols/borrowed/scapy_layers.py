@@ -16,7 +16,7 @@ from typing import Any
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Field, FieldSpec, Kind
-from inspector.core.limits import MAX_BORROWED_DEPTH
+from inspector.core.limits import MAX_BORROWED_DEPTH, MAX_BORROWED_FIELDS
 from inspector.protocols.borrowed.lent import ROOT, Loan, Shelf, TooMany, portion, spec, unreadable
 
 # What our registry reads better: scapy's class → how the payload is named there.
@@ -46,7 +46,7 @@ def read(c: Cursor, loan: Loan) -> None:
         end, key = walk.chain(load(loan), data, 0, c.layer.fields, None, 0)
     except TooMany:
         end, key = walk.reached, (loan.protocol, "payload")
-        unreadable(c, loan, "too many fields")
+        unreadable(c, loan, f"more than {MAX_BORROWED_FIELDS:,} fields")
     except Exception as bug:  # whatever a library raises on hostile bytes
         end, key = walk.reached, (loan.protocol, "payload")
         unreadable(c, loan, "they end too early" if isinstance(bug, struct.error) else type(bug).__name__)

@@ -6,6 +6,7 @@ from urllib.parse import unquote_plus
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string
+from inspector.core.layer import Severity
 from inspector.core.limits import MAX_PAIRS
 from inspector.core.protocol import Protocol
 
@@ -30,6 +31,7 @@ def dissect(c: Cursor) -> None:
             c.skip(min(len(raw) + 1, c.remaining))  # with the ampersand
         pairs.append(f"{key} = {content}")
     if c.remaining:
+        c.issue("limit", f"a form is shown to {MAX_PAIRS:,} pairs", Severity.NOTE, c.span(c.pos, c.stop))
         c.octets("urlencoded-form.rest", c.remaining)
     c.layer.summary = ", ".join(pairs[:8])
 

@@ -76,6 +76,8 @@ def _parts(c: Cursor, boundary: str, depth: int) -> list[str]:
         name = "mime_multipart.last_boundary" if found.group(2) is not None else "mime_multipart.boundary"
         c.add(name, boundary, base + found.start(1), base + found.end(1))
         c.pos = base + found.end(1)
+        if len(names) >= MAX_PARTS and c.remaining:
+            c.issue("limit", f"a body is shown to {MAX_PARTS:,} parts", Severity.NOTE, c.span(c.pos, c.stop))
         if last:
             break
         start = found.end(1)
@@ -124,7 +126,11 @@ def _content(c: Cursor, headers: dict[str, str], depth: int) -> None:
         return
     content_type = headers.get("content-type", "text/plain")  # RFC 2046, 5.1
     media = content_type.split(";")[0].strip().lower()
-    if media.startswith("multipart/") and depth < MAX_MULTIPARTS and parameter(content_type, "boundary"):
+    if media.startswith("multipart/") and depth >= MAX_MULTIPARTS:
+        text = f"multiparts are read to {MAX_MULTIPARTS} levels inside one another"
+        c.issue("limit", text, Severity.NOTE, c.span(c.pos, c.stop))
+        c.octets("mime_multipart.data", c.remaining)
+    elif media.startswith("multipart/") and parameter(content_type, "boundary"):
         _parts(c, parameter(content_type, "boundary"), depth + 1)
     elif headers.get("content-transfer-encoding", "binary").lower() not in ("7bit", "8bit", "binary"):
         c.octets("mime_multipart.data", c.remaining)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, string
-from inspector.core.layer import Layer, Note, Rank
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.limits import MAX_LINES
 from inspector.core.protocol import Protocol
 
@@ -21,6 +21,7 @@ def dissect(c: Cursor) -> None:
         c.string("data-text-lines.line", c.remaining if at < 0 else at + 1 - (c.pos - start))
         count += 1
     if c.remaining:
+        c.issue("limit", f"a text is shown to {MAX_LINES:,} lines", Severity.NOTE, c.span(c.pos, c.stop))
         c.string("data-text-lines.rest", c.remaining)
     c.layer.summary = f"{count:,} line{'s' if count != 1 else ''}, {size:,} bytes"
 

@@ -132,6 +132,9 @@ def _decompress(c: Cursor, body: Span, data: bytes, encoding: str) -> tuple[Span
         return None
     try:
         clear = codings.Decoder(encoding).feed(data)
+    except codings.TooLarge as large:
+        clear = large.out
+        c.issue("limit", f"the message is shown to {len(clear) >> 20} MiB, and inflates to more", Severity.NOTE, body)
     except codings.Damaged as damaged:
         c.issue("grpc-encoding", f"the message is no whole {encoding} stream: {damaged}", Severity.ERROR, body)
         return None

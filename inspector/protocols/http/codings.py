@@ -17,6 +17,14 @@ class Damaged(Exception):
     """The coded bytes are not what they claim to be, or inflate beyond the limit."""
 
 
+class TooLarge(Damaged):
+    """They inflate beyond the limit. out: what the last input made readable, up to it."""
+
+    def __init__(self, out: bytes) -> None:
+        super().__init__(f"inflates to more than {MAX_BODY_DECODED >> 20} MiB")
+        self.out = out
+
+
 class _Stream(Protocol):
     """What every library's decoder is made to look like."""
 
@@ -42,7 +50,7 @@ class Decoder:
             raise Damaged(str(error)) from None
         self._total += len(out)
         if self._total > MAX_BODY_DECODED:
-            raise Damaged(f"inflates to more than {MAX_BODY_DECODED >> 20} MiB")
+            raise TooLarge(out[: max(len(out) - (self._total - MAX_BODY_DECODED), 0)])
         return out
 
     @property

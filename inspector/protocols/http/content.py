@@ -19,6 +19,9 @@ MAX_PIECES = 4096  # of a body; longer ones are fed in larger pieces
 def carry(c: Cursor, head: Head, pieces: list[Span], chunked: bool) -> None:
     """Hand the body on, decoded. pieces: the ranges of the cursor's buffer that it consists of, in order."""
     body = pieces[0]
+    if c.context.cut and c.stop - c.start >= MAX_BODY_DECODED:
+        whole = c.context.cut + c.stop - c.start
+        c.issue("limit", f"the message is read to {MAX_BODY_DECODED >> 20} MiB of {whole >> 20:,} MiB", Severity.NOTE, body)
     if chunked:
         body = Span(_joined(c, pieces), 0, sum(piece.size for piece in pieces))
         pieces = [Span(body.buffer, origin.start, origin.stop) for origin in body.buffer.origins(0, body.stop)]
@@ -35,8 +38,6 @@ def carry(c: Cursor, head: Head, pieces: list[Span], chunked: bool) -> None:
             return
         body = decoded
         pieces = [Span(body.buffer, origin.start, origin.stop) for origin in body.buffer.origins(0, body.stop)]
-    if body.size >= MAX_BODY_DECODED:
-        c.issue("limit", f"the body is shown to {MAX_BODY_DECODED >> 20} MiB", Severity.NOTE, body)
     hand_on(c, head.get("content-type") or "", body, "Content-Type")
 
 
@@ -72,12 +73,14 @@ def undo(c: Cursor, coding: str, body: Span, pieces: list[Span]) -> Span | None:
     origins: list[Origin] = []
     whole = body.read()
     fed = body.start  # input up to here has made all output so far
-    trouble = ""
+    trouble, over = "", False
     for piece in pieces:
         for at in range(piece.start, piece.stop, step):
             stop = min(at + step, piece.stop)
             try:
                 out = decoder.feed(whole[at - body.start : stop - body.start])
+            except codings.TooLarge as large:
+                out, over = large.out, True
             except codings.Damaged as damaged:
                 trouble = str(damaged)
                 break
@@ -85,9 +88,13 @@ def undo(c: Cursor, coding: str, body: Span, pieces: list[Span]) -> Span | None:
                 origins.append(Origin(len(data), len(data) + len(out), Span(body.buffer, fed, stop), copied=False))
                 data += out
                 fed = stop
-        if trouble:
+            if over:
+                break
+        if trouble or over:
             break
-    if not trouble and not decoder.finished and not c.context.cut and c.context.info.get("complete", True):
+    if over:
+        c.issue("limit", f"the body is shown to {MAX_BODY_DECODED >> 20} MiB{_of(coding, whole)}", Severity.NOTE, body)
+    elif not trouble and not decoder.finished and not c.context.cut and c.context.info.get("complete", True):
         trouble = "it ends too early"
     buffer = Derived(f"{body.buffer.id}:{coding}", f"decompressed ({coding})", bytes(data), origins)
     c.buffers[buffer.id] = buffer
@@ -95,3 +102,9 @@ def undo(c: Cursor, coding: str, body: Span, pieces: list[Span]) -> Span | None:
         c.issue("content-coding", f"the body is no whole {coding} stream: {trouble}", Severity.ERROR, body)
         return None
     return Span(buffer, 0, len(data))
+
+
+def _of(coding: str, coded: bytes) -> str:
+    """How long the body really is, where its coding says: gzip's last four octets do (RFC 1952, 2.3.1)."""
+    claimed = int.from_bytes(coded[-4:], "little") if coding in ("gzip", "x-gzip") else 0
+    return f" of {claimed >> 20:,} MiB" if claimed > MAX_BODY_DECODED else ", and inflates to more"

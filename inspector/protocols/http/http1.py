@@ -12,7 +12,7 @@ from typing import Any
 from inspector.core.limits import MAX_CHUNK_LINE, MAX_HEAD
 from inspector.core.protocol import Card, Protocol, Sniff
 from inspector.core.span import Span
-from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser, TooLong
+from inspector.core.stream import Child, Ended, Gap, Node, Reader, Steps, StreamParser, TooLong
 from inspector.protocols.http import codings
 from inspector.protocols.http.framing import Body, Framing, body_of, chunk_size
 from inspector.protocols.http.head import METHODS, Head, is_blank, is_request_line, is_start_line, is_status_line, parse
@@ -58,11 +58,12 @@ class Http1(StreamParser):
             start = reader.pos
             try:
                 raw = yield from self._head(reader)
-            except (Ended, TooLong):
+            except (Ended, TooLong) as stopped:
                 if self._is_simple(reader) and not is_start_line(reader.peek_now(16)):
                     yield from self._simple(reader, start)
                     return
-                self.node.emit("rest", reader, start, reader.arrived, {"error": "the head is not complete"}, complete=False)
+                info = {"error": "the head is not complete", "limit": stopped.limit}
+                self.node.emit("rest", reader, start, reader.arrived, info, complete=False)
                 reader.pos = reader.arrived
                 return
             head = parse(raw)
@@ -107,7 +108,7 @@ class Http1(StreamParser):
             raw += line
             if b" HTTP/" not in raw and not is_status_line(raw) and not reader.available:
                 return raw  # a request of HTTP/0.9 is one line (RFC 1945, 4.1)
-        raise TooLong
+        raise TooLong(f"a head is read to {MAX_HEAD >> 10} KiB")
 
     # --- HTTP/0.9 (RFC 1945, 4.1): a request line without a version; the answer is the body alone
 
@@ -214,9 +215,10 @@ class Http1(StreamParser):
             elif framing is Framing.CLOSE:
                 info["missing"] = yield from self._to_the_end(reader)
                 stop_packet = reader.end_packet
-        except (Ended, TooLong):
+        except (Ended, TooLong) as stopped:
             reader.pos = reader.arrived
             complete = False
+            info["limit"] = stopped.limit
         except Gap as gap:
             self.node.emit("message", reader, start, reader.pos - gap.size, info, complete=False)
             raise
@@ -243,11 +245,11 @@ class Http1(StreamParser):
         line = yield from reader.until(b"\n", MAX_CHUNK_LINE)
         size = chunk_size(line)
         if size is None:
-            raise TooLong
+            raise Ended  # nothing here says where the body goes on
         begin = reader.pos
         if size:
             missing = yield from reader.skip(size, over_gaps)
-            yield from reader.until(b"\n", 2)
+            yield from reader.until(b"\n", MAX_CHUNK_LINE)  # CR LF; what else stands there is an issue of the chunk
             return begin, begin + size, size, missing
         while (yield from reader.until(b"\n", MAX_HEAD)).strip(b"\r\n"):
             pass
@@ -258,7 +260,7 @@ class Http1(StreamParser):
         why = f"Content-Type: {EVENT_STREAM}"
         child = self.node.open("body", "HTTP body", "http.body", EVENT_STREAM, {"asked": info.get("asked")}, why)
         coding = (head.tokens("content-encoding") or ["identity"])[0]
-        feed = _Feed(reader, child, coding)
+        feed = _Feed(self.node, reader, child, coding)
         try:
             if body.framing is Framing.CHUNKED:
                 yield from self._event_chunks(reader, feed)
@@ -293,9 +295,9 @@ class Http1(StreamParser):
                 if not (yield from self._next_chunk(reader, feed)):
                     return
                 continue
-            except (Ended, TooLong):
+            except (Ended, TooLong) as stopped:
                 reader.pos = reader.arrived
-                self._cut_chunk(reader, feed, at, reader.pos)
+                self._cut_chunk(reader, feed, at, reader.pos, stopped.limit)
                 return
             self.node.emit("chunk", reader, at, reader.pos, {"last": size == 0})
             for low, high in reader.present(begin, stop):
@@ -304,10 +306,10 @@ class Http1(StreamParser):
                 begin = high
             feed.gap(stop - begin)
 
-    def _cut_chunk(self, reader: Reader, feed: _Feed, start: int, stop: int) -> None:
+    def _cut_chunk(self, reader: Reader, feed: _Feed, start: int, stop: int, limit: str = "") -> None:
         """A chunk that is not whole: its data is what follows its size line."""
         if stop > start:
-            self.node.emit("chunk", reader, start, stop, {"last": False}, complete=False)
+            self.node.emit("chunk", reader, start, stop, {"last": False, "limit": limit}, complete=False)
             line, newline, _ = reader.buffer.read(start, min(stop, start + MAX_CHUNK_LINE)).partition(b"\n")
             if newline:
                 feed.push(start + len(line) + 1, stop)
@@ -334,7 +336,8 @@ class Http1(StreamParser):
 class _Feed:
     """Hands a body on to its child stream, decoded where it is coded."""
 
-    def __init__(self, reader: Reader, child: Child | None, coding: str) -> None:
+    def __init__(self, node: Node, reader: Reader, child: Child | None, coding: str) -> None:
+        self._node = node
         self._reader = reader
         self._child = child
         id = f"coded:{reader.buffer.id}:{reader.pos}"
@@ -351,8 +354,10 @@ class _Feed:
             return
         try:
             source, data = self._undoing.feed(span)
-        except codings.Damaged:
+        except codings.Damaged as damaged:
+            self._child.end(self._reader.direction, packet, True)
             self._child = None
+            self._node.cut(packet, f"the body of this response is not read on: {damaged}")
             return
         if data:
             self._child.push(self._reader.direction, source, packet, data)

@@ -105,7 +105,7 @@ class EventStream(StreamParser):
         while True:
             wanted = max(4096, 2 * seen)
             if seen > MAX_EVENT:
-                raise TooLong
+                raise TooLong(f"an event is read to {MAX_EVENT >> 20} MiB")
             ahead = reader.peek_now(wanted)
             skip = 1 if ahead[:1] == b"\n" and self._after_cr(reader) else 0
             begin = max(skip, seen)

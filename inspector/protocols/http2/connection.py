@@ -314,6 +314,8 @@ class Http2(StreamParser):
         oldest = islice(self.streams.items(), MAX_LOOKED_AT)
         number = next((number for number, stream in oldest if stream.state in OVER), next(iter(self.streams)))
         stream = self.streams.pop(number)
+        if stream.state not in OVER:
+            self.node.cut(self._packet, f"more than {MAX_STREAMS:,} streams at a time: stream {number} is read no further")
         for direction in (0, 1):
             self.messages.end(stream, direction, self._packet, reset=True)
 
@@ -405,6 +407,8 @@ class Http2(StreamParser):
         side = self.sides[direction]
         side.pending.append(settings)
         if len(side.pending) > MAX_SETTINGS:
+            text = f"more than {MAX_SETTINGS} SETTINGS wait for their acknowledgement: the oldest are taken as acknowledged"
+            self.node.cut(self._packet, text)
             self.accept(direction)
 
     def accept(self, direction: int) -> None:

@@ -246,8 +246,7 @@ class Messages:
         child = node.open("body", "HTTP/2 body", "http2.body", "message", info, "what the DATA of the stream adds up to")
         return Feed(child) if child is not None else None
 
-    @staticmethod
-    def push(feed: Feed, reader: Reader, start: int, stop: int) -> None:
+    def push(self, feed: Feed, reader: Reader, start: int, stop: int) -> None:
         """Hand octets of DATA on."""
         if stop <= start:
             return
@@ -257,8 +256,9 @@ class Messages:
             return
         try:
             source, data = feed.undoing.feed(span)
-        except codings.Damaged:
+        except codings.Damaged as damaged:
             feed.ended = True
+            self._connection.node.cut(packet, f"the body of this stream is not read on: {damaged}")
             return
         if data:
             feed.child.push(reader.direction, source, packet, data)

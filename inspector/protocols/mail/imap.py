@@ -67,6 +67,7 @@ class Imap(StreamParser):
         """A line, and as many literals and lines as it announces; returns its first line."""
         first, complete = b"", True
         literals: list[tuple[int, int]] = []
+        limit = ""
         while True:
             found = yield from line(reader)
             if found is None:
@@ -75,7 +76,10 @@ class Imap(StreamParser):
             first = first or found.data
             complete = found.complete
             announced = LITERAL.search(found.data)
-            if announced is None or len(literals) >= MAX_LITERALS:
+            if announced is None:
+                break
+            if len(literals) >= MAX_LITERALS:
+                complete, limit = False, f"more than {MAX_LITERALS:,} literals in one command or response: it is cut here"
                 break
             size = int(announced[1])
             literals.append((reader.pos - start, size))
@@ -85,7 +89,7 @@ class Imap(StreamParser):
                 reader.pos = reader.arrived
                 complete = False
                 break
-        self.node.emit(kind, reader, start, reader.pos, {"literals": literals}, complete=complete)
+        self.node.emit(kind, reader, start, reader.pos, {"literals": literals, "limit": limit}, complete=complete)
         return first
 
     def _secure(self, reader: Reader) -> Steps[bool]:

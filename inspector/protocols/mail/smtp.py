@@ -128,9 +128,9 @@ class Smtp(StreamParser):
                 yield from reader.read(3)
             else:
                 yield from reader.until(b"\r\n.\r\n", MAX_MAIL)
-        except (Ended, TooLong):
+        except (Ended, TooLong) as stopped:
             if reader.arrived > start:
-                self.node.emit("message", reader, start, reader.arrived, complete=False)
+                self.node.emit("message", reader, start, reader.arrived, {"limit": stopped.limit}, complete=False)
             reader.pos = reader.arrived
             return
         self.node.emit("message", reader, start, reader.pos)

@@ -11,10 +11,10 @@ from typing import Any
 from inspector.core.cursor import Cursor
 from inspector.core.field import Base, catalog, heading, octets, u8, u16, u24, u32
 from inspector.core.layer import Severity
-from inspector.core.limits import MAX_HANDSHAKE
+from inspector.core.limits import MAX_CERTIFICATES, MAX_HANDSHAKE
 from inspector.core.protocol import Protocol
 from inspector.core.span import Origin
-from inspector.core.stream import Ended, Reader, Steps, StreamParser
+from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
 from inspector.protocols.encodings import x509
 from inspector.protocols.tls import extensions, fingerprints, sct
 from inspector.protocols.tls.extensions import grease
@@ -100,8 +100,11 @@ class Handshake(StreamParser):
             try:
                 head = yield from reader.read(4)
                 length = int.from_bytes(head[1:], "big")
-                if head[0] not in MESSAGES or length > MAX_HANDSHAKE:
+                if head[0] not in MESSAGES:
                     return
+                if length > MAX_HANDSHAKE:
+                    text = f"a message is read to {MAX_HANDSHAKE >> 20} MiB, and this one has {length:,} bytes"
+                    raise TooLong(text)
                 yield from reader.skip(length)
             except Ended:
                 self.node.emit("message", reader, start, reader.arrived, complete=False)
@@ -236,6 +239,10 @@ def _certificates(c: Cursor, session: dict[str, Any]) -> None:
     words: list[str] = []
     with c.within(c.uint("tls.handshake.certificates_length", 3)):
         while c.remaining:
+            if len(words) >= MAX_CERTIFICATES:
+                c.issue("limit", f"a chain is shown to {MAX_CERTIFICATES} certificates", Severity.NOTE, c.span(c.pos, c.stop))
+                c.octets("tls.handshake.body", c.remaining)
+                break
             size = c.uint("tls.handshake.certificate_length", 3)
             c.need(size)
             with c.group("tls.handshake.certificate", c.peek(size)) as group:
@@ -278,6 +285,8 @@ def _compressed_certificate(c: Cursor, session: dict[str, Any]) -> None:
     data = c.octets("tls.compress_certificate.compressed_certificate_message", size)
     source = c.last.span
     c.layer.summary += f"  {extensions.COMPRESSIONS.get(kind, kind)}, {whole:,} bytes"
+    if whole > MAX_HANDSHAKE:
+        c.issue("limit", f"certificates are decompressed to {MAX_HANDSHAKE >> 20} MiB", Severity.NOTE, source)
     if kind != 1 or whole > MAX_HANDSHAKE:
         return
     try:

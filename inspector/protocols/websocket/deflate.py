@@ -11,12 +11,13 @@ from collections import OrderedDict
 from functools import partial
 from typing import Any
 
-from inspector.core.limits import MAX_BODY_DECODED
+from inspector.core.limits import MAX_BODY_DECODED, MAX_MESSAGE_RATIO
 from inspector.core.span import Span
 from inspector.protocols.websocket.mask import unmask
 
 TAIL = b"\x00\x00\xff\xff"  # what the sender left out behind each message (RFC 7692, 7.2.1)
 CHECKPOINT = 256 * 1024  # coded bytes between two kept states: the most that is inflated anew for one piece
+FREE = 64 * 1024 * 1024  # inflated bytes that no ratio limits
 CACHE = 4 * 1024 * 1024  # inflated bytes that are kept, the ones used last
 
 
@@ -37,6 +38,8 @@ class Inflater:
         self._cache: OrderedDict[int, bytes] = OrderedDict()
         self._cached = 0
         self.broken = False  # bytes are missing or damaged: nothing can be read until a message starts anew
+        self.limit = ""  # which limit was reached, in words
+        self._taken = self._made = 0  # bytes
 
     def begin(self) -> None:
         """A message begins."""
@@ -44,7 +47,7 @@ class Inflater:
             self._now = zlib.decompressobj(-15)
             self._states.append((len(self._pieces), None))
             self._since = 0
-            self.broken = False
+            self.broken, self.limit = False, ""
 
     def feed(self, payload: Span, key: bytes, fin: bool) -> tuple[bytes, partial[bytes]] | None:
         """The next payload of a compressed message; what it inflates to, and how to have that again. None where it cannot be
@@ -52,6 +55,10 @@ class Inflater:
         number = len(self._pieces)
         self._pieces.append((payload, key, fin))
         out = None if self.broken else self._inflate(self._now, number)
+        self._taken += payload.size
+        self._made += len(out or b"")
+        if self._made > max(FREE, self._taken * MAX_MESSAGE_RATIO):
+            out, self.limit = None, f"this side's messages inflate to more than {MAX_MESSAGE_RATIO} times as many bytes"
         if out is None:
             self.broken = True
             return None
@@ -74,7 +81,8 @@ class Inflater:
             out: bytes = inflater.decompress(data + TAIL if fin else data, MAX_BODY_DECODED)
         except zlib.error:
             return None
-        if inflater.unconsumed_tail:  # beyond the limit: a bomb, or a message too large to be looked at
+        if inflater.unconsumed_tail:  # a bomb, or a message too large to be looked at
+            self.limit = f"a frame is inflated to {MAX_BODY_DECODED >> 20} MiB, and this one is longer"
             return None
         self._keep(number, out)
         return out

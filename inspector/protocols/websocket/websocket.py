@@ -126,6 +126,8 @@ class WebSocket(StreamParser):
                 side.inflater.lose()
             found = side.inflater.feed(payload, key, fin)
             side.damaged = side.damaged or found is None
+            if found is None and side.inflater.limit:
+                self.node.cut(packet, f"the message is not read on: {side.inflater.limit}")
             if message is not None and found is not None:
                 message.push(reader.direction, payload, packet, *found)
         elif message is not None:
