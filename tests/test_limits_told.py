@@ -189,6 +189,7 @@ REACHED = {
 ELSEWHERE = {
     "MAX_CAPTURED": "sources/test_pcap.py test_an_impossible_length_is_damage",
     "MAX_BLOCK": "sources/test_pcapng.py test_damaged_blocks_end_the_packets_with_a_message",
+    "MAX_INTERFACES": "sources/test_merged.py test_files_with_more_interfaces_than_can_be_numbered_are_refused",
     "MAX_SPOOL": "sources/test_pcap.py test_inflation_is_limited",
     "MAX_INFLATE_RATIO": "sources/test_arriving.py test_a_bomb_is_cut",
     "MAX_UNPACKER": "sources/test_arriving.py test_an_xz_file_that_asks_for_too_much_memory",

@@ -162,6 +162,13 @@ def test_a_file_that_is_no_capture_is_named(tmp_path: Path) -> None:
         open_sources([pcap(tmp_path / "a", []), str(tmp_path / "b")])
 
 
+def test_files_with_more_interfaces_than_can_be_numbered_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merged, "MAX_INTERFACES", 2)
+    paths = [pcap(tmp_path / str(n), [(n, b"a")], link=n) for n in range(1, 4)]
+    with pytest.raises(InspectError, match="more than 2 interfaces in all"):
+        open_session(paths)
+
+
 def columns(session: Session) -> dict[str, list[int]]:
     names = ("time_ns", "captured", "wire", "flow", "direction", "seq", "ack", "flags", "payload_offset", "payload_length")
     return {name: session.index.column(name).tolist() for name in names}
