@@ -34,6 +34,12 @@ class Process(NamedTuple):
     def __str__(self) -> str:
         return f"{self.name} (process {self.pid})"
 
+    @staticmethod
+    def named(sentence: str) -> str:
+        """The process that a sentence on a conversation's owner begins with; empty where it names none."""
+        found = re.match(r"(.{1,64}? \(process \d+\)): ", sentence)
+        return found[1] if found else ""
+
 
 def adopt_orphans() -> None:
     """Whatever the command leaves behind becomes a child of this process, so that it stays in the family."""

@@ -69,6 +69,10 @@ class Index:
                 self._order = (count, order, starts)
             return self._order[1:]
 
+    def since(self, name: str, after: int) -> Column:
+        """A column's values of the packets behind packet `after`: for a capture that grows."""
+        return self._columns.since(name, after)
+
     def packets_of(self, flows: list[int], after: int) -> npt.NDArray[np.int64]:
         """The numbers of these flows' packets behind packet `after`, in order: for a capture that grows."""
         own = self._columns.since("flow", after)

@@ -121,6 +121,7 @@ class States:
         self.transitions: list[Transition] = []
         self.unexpected: list[tuple[int, str]] = []  # (packet, what does not fit the state)
         self.closed_first: int | None = None  # the end that sent the first FIN or the reset
+        self.closed_at = 0  # the packet with which it did
         self.closed_by: str = ""  # "FIN" or "RST", "" while nobody has closed
         self.completeness = 0  # as tcp.completeness: SYN 1, SYN ACK 2, ACK 4, data 8, FIN 16, RST 32
         self._now = [S.UNKNOWN, S.UNKNOWN]
@@ -172,12 +173,12 @@ class States:
             self._happens(s, end, E.SENDS_SYN_ACK if answer else E.SENDS_SYN)
             self._happens(s, other, E.GETS_SYN_ACK if answer else E.GETS_SYN)
         if s.flags & RST:
-            self._closes(end, "RST")
+            self._closes(end, "RST", s.packet)
             self._happens(s, end, E.SENDS_RST)
             self._happens(s, other, E.GETS_RST)
             return
         if s.flags & FIN:
-            self._closes(end, "FIN")
+            self._closes(end, "FIN", s.packet)
             self._fin_end[end] = s.sequence + s.length + 1 & 0xFFFFFFFF
             self._happens(s, end, E.SENDS_FIN)
         if s.flags & ACK and not s.flags & SYN:
@@ -200,9 +201,9 @@ class States:
             self._fin_acked[end] = True
             self._happens(s, end, E.GETS_ACK_OF_FIN)
 
-    def _closes(self, end: int, how: str) -> None:
+    def _closes(self, end: int, how: str, packet: int) -> None:
         if self.closed_first is None:
-            self.closed_first, self.closed_by = end, how
+            self.closed_first, self.closed_by, self.closed_at = end, how, packet
 
     def _complete(self, s: Segment) -> None:
         bits = 0

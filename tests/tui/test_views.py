@@ -9,6 +9,8 @@ import pytest
 from driving import drive, press, screen_text, settle
 from textual.pilot import Pilot
 
+from inspector.export import pcapng
+from inspector.session import open_session
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.views.conversations import ConversationTable
 from inspector.tui.views.findings import FindingList
@@ -265,3 +267,29 @@ def test_nothing_stands_out(tmp_path: Path) -> None:
         assert "nothing stands out" in screen_text(screen) and screen.view.key == "findings"
 
     drive(steps, str(tmp_path / "net.pcap"))
+
+
+def test_conversations_say_who_closed_and_whose_they_are(tmp_path: Path) -> None:
+    path = str(tmp_path / "owned.pcapng")
+    session = open_session("http1-six-connections")
+    firsts = [session.index.flows.first[flow] for flow in range(len(session.index.flows))]
+    comments = {firsts[-1]: ["curl (process 812): it held the socket"], firsts[0]: ["a remark (process 7) of somebody's"]}
+    pcapng.write(path, session.interfaces, map(session.packet, range(1, session.count + 1)), pcapng.Extras(comments))
+    session.close()
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "2", "G")
+        table = screen.query_one(ConversationTable)
+        rows = [line for line in screen_text(screen).splitlines() if "TCP " in line and "→" in line]
+        assert all("FIN" in row for row in rows) and sum("curl (process 812)" in row for row in rows) == 1
+        assert "remark" not in "".join(rows)
+        text = screen_text(screen)
+        assert "curl (process 812): it held the socket" in text and "closed first, with a FIN in packet" in text
+        assert "TIME-WAIT" in text and "SYN, SYN ACK, ACK, data, FIN (31)" in text
+        while table.sort != "ended":
+            await press(pilot, "o")
+        flows = screen.session.index.flows
+        kinds = [flows.protocol(int(flow)) for flow in table._order]
+        assert kinds == sorted(kinds, reverse=kinds[0] == 17) and len(set(kinds)) == 2  # datagrams have no end
+
+    drive(steps, path, start=1, size=(170, 40))

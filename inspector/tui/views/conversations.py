@@ -1,19 +1,24 @@
-"""The Conversations view: every TCP and UDP flow, from the columns; sortable."""
+"""The Conversations view: every TCP and UDP flow, from the columns; sortable. What is known of the one under the cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from inspector.core.field import address_text
+from inspector.core.text import printable
 from inspector.session import Session
+from inspector.streams.endings import Endings
+from inspector.streams.tcp_layer import completeness
 from inspector.tui.cells import fit, octets, right, seconds
 from inspector.tui.messages import ShowFlow
 from inspector.tui.views.view import View
@@ -37,7 +42,18 @@ NUMBERS = (
 )
 LEFT = (Column("id", "Id", 9), Column("application", "Application", 13), Column("ends", "From → To", 0))
 RIGHT = (Column("start", "Begins", 10, True), Column("duration", "Lasts", 9, True))
+ENDED, PROCESS = Column("ended", "Ended", 10), Column("process", "Process", 22)
 WIDE, WIDER = 110, 140  # columns from which on both ways have their own cells, and the beginning has one
+UNSORTED = ("application", "process")  # they are found out for what is in view only
+TCP = 6
+
+
+class Known(NamedTuple):
+    """What was found out of a conversation in view: what it speaks, its named ends, and the process that had it."""
+
+    application: str
+    ends: str
+    process: str
 
 
 class ConversationTable(LineList):
@@ -52,13 +68,22 @@ class ConversationTable(LineList):
         Binding("r", "reverse", "Reverse"),
     ]
 
+    class Chosen(Message):
+        """The cursor stands on another conversation."""
+
+        def __init__(self, flow: int) -> None:
+            super().__init__()
+            self.flow = flow
+
     def __init__(self, session: Session, id: str, classes: str = "") -> None:
         super().__init__(id, classes)
         self._session = session
         self._order: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._packets = self._octets = np.zeros((0, 2), np.int64)
         self._first_ns = self._last_ns = np.zeros(0, np.int64)
-        self._known: dict[int, tuple[str, str]] = {}  # application and named ends, once they were found out
+        self._known: dict[int, Known] = {}
+        self._endings = Endings()
+        self._processes = False  # a conversation's process is known
         self.sort, self.reverse = "id", False
 
     def on_mount(self) -> None:
@@ -85,14 +110,14 @@ class ConversationTable(LineList):
         self._last_ns = np.array(flows.last_ns[:count], np.int64)
         for flow in np.flatnonzero(self._last_ns < self._first_ns).tolist():  # only quoted, in an ICMP error
             self._first_ns[flow] = self._last_ns[flow] = self._session.time_of(flows.first[flow])
+        self._endings.update(self._session.index)
         self._known.clear()
         self._arrange()
 
     def choose(self, flow: int) -> None:
         """The cursor on a conversation."""
         found = np.flatnonzero(self._order == flow)
-        if len(found):
-            self.put(int(found[0]))
+        self.put(int(found[0]) if len(found) else self.position)
 
     def _arrange(self) -> None:
         chosen = self.flow
@@ -109,7 +134,7 @@ class ConversationTable(LineList):
             "sent": self._packets[:, 0], "received": self._packets[:, 1],
             "bytes_sent": self._octets[:, 0], "bytes_received": self._octets[:, 1],
             "packets": self._packets.sum(1), "bytes": self._octets.sum(1),
-            "start": self._first_ns, "duration": self._last_ns - self._first_ns,
+            "start": self._first_ns, "duration": self._last_ns - self._first_ns, "ended": self._endings.order()[:count],
         }  # fmt: skip
         if self.sort == "ends":
             ends = [(*flows.addresses(flow), flows.sport(flow), flows.dport(flow)) for flow in range(count)]
@@ -122,6 +147,8 @@ class ConversationTable(LineList):
 
     @work(thread=True, exclusive=True, group="applications")
     def _find_out(self, flows: list[int]) -> None:
+        from inspector.capture.family import Process  # the only word that this view needs of what records
+
         worker, last = get_current_worker(), self._session.count
 
         def named(address: bytes) -> str:
@@ -130,7 +157,10 @@ class ConversationTable(LineList):
         for flow in flows:
             if worker.is_cancelled:
                 return
-            self._known[flow] = self._session.application(flow), self._ends(flow, named)
+            comments = self._session.comments(self._session.index.flows.first[flow])
+            process = next(filter(None, map(Process.named, comments)), "")
+            self._known[flow] = Known(self._session.application(flow), self._ends(flow, named), printable(process))
+            self._processes = self._processes or bool(process)
         self.app.call_from_thread(self.refresh)
 
     def scrolled(self) -> None:
@@ -152,7 +182,8 @@ class ConversationTable(LineList):
         numbers: tuple[Column, ...] = NUMBERS
         if width < WIDE:
             numbers = (Column("packets", "Packets", 8, True), Column("bytes", "Bytes", 8, True))
-        columns = [*LEFT, *numbers, *(RIGHT if width >= WIDER else RIGHT[1:])]
+        process = [PROCESS] if self._processes and width >= WIDE else []
+        columns = [*LEFT, *process, ENDED, *numbers, *(RIGHT if width >= WIDER else RIGHT[1:])]
         left = max(width - sum(column.width + 1 for column in columns) - 2, 12)
         return [column if column.width else column._replace(width=left) for column in columns]
 
@@ -170,13 +201,14 @@ class ConversationTable(LineList):
     def line(self, position: int, width: int) -> list[Piece]:
         flow = int(self._order[position])
         flows, session = self._session.index.flows, self._session
-        protocol = "TCP" if flows.protocol(flow) == 6 else "UDP"
-        application, ends = self._known.get(flow) or ("…", self._ends(flow, address_text))
+        protocol = "TCP" if flows.protocol(flow) == TCP else "UDP"
+        known = self._known.get(flow) or Known("…", self._ends(flow, address_text), "")
         sent, received = self._packets[flow].tolist()
         bytes_sent, bytes_received = self._octets[flow].tolist()
         begin = int(self._first_ns[flow]) - session.time_of(1)
         cells = {
-            "id": f"{protocol} {flows.stream[flow]}", "application": application, "ends": ends,
+            "id": f"{protocol} {flows.stream[flow]}", "application": known.application, "ends": known.ends,
+            "process": known.process, "ended": self._endings.of(flow).words if protocol == "TCP" else "",
             "sent": f"{sent:,}", "received": f"{received:,}", "packets": f"{sent + received:,}",
             "bytes_sent": octets(bytes_sent), "bytes_received": octets(bytes_received),
             "bytes": octets(bytes_sent + bytes_received),
@@ -185,6 +217,9 @@ class ConversationTable(LineList):
         mark = "▶ " if position == self.position else "  "
         texts = [(right if c.right else fit)(cells[c.name], c.width) for c in self._columns(width)]
         return [(mark + " ".join(texts), "")]
+
+    def moved(self) -> None:
+        self.post_message(self.Chosen(self.flow))
 
     # --- keys
 
@@ -197,14 +232,14 @@ class ConversationTable(LineList):
                 return
 
     def _sort_by(self, name: str) -> None:
-        if name == "application":
-            return  # it is found out for what is in view only
+        if name in UNSORTED:
+            return
         self.reverse = not self.reverse if name == self.sort else name not in ("id", "ends", "start")
         self.sort = name
         self._arrange()
 
     def action_sort(self) -> None:
-        names = [name for name in self._titles() if name != "application"]
+        names = [name for name in self._titles() if name not in UNSORTED]
         self._sort_by(names[(names.index(self.sort) + 1) % len(names)] if self.sort in names else names[0])
 
     def action_reverse(self) -> None:
@@ -216,13 +251,47 @@ class ConversationTable(LineList):
 
 
 class ConversationsView(View):
-    """The table."""
+    """The table, and under it the conversation that the cursor stands on."""
 
     key = "conversations"
     title = "Conversations"
 
     def compose(self) -> ComposeResult:
         yield ConversationTable(self.session, id="conversations", classes="pane")
+        yield Static(id="conversation", classes="pane", markup=False)
+
+    @on(ConversationTable.Chosen)
+    def _chosen(self, event: ConversationTable.Chosen) -> None:
+        if self.session.complete:
+            self._tell(event.flow)
+
+    @work(thread=True, exclusive=True, group="tell")
+    def _tell(self, flow: int) -> None:
+        text = "\n".join(self._sentences(flow))
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._told, flow, text)
+
+    def _told(self, flow: int, text: str) -> None:
+        pane, flows = self.query_one("#conversation", Static), self.session.index.flows
+        pane.border_title = f"{'TCP' if flows.protocol(flow) == TCP else 'UDP'} {flows.stream[flow]}"
+        pane.update(text)
+
+    def _sentences(self, flow: int) -> Iterator[str]:
+        """The states of its ends, who closed first and how, what the capture has of it, and what its author says."""
+        session, flows = self.session, self.session.index.flows
+        if flows.protocol(flow) == TCP:
+            states = session.tcp(flow).states
+            now = [state.title if state else "not seen" for state in states.at(session.count)]
+            yield f"From is {now[0]}, To is {now[1]} at the end of the capture; it has {completeness(states.completeness)}."
+            if states.closed_first is not None:
+                who, how = ("From", "To")[states.closed_first], "a FIN" if states.closed_by == "FIN" else "a reset"
+                yield f"{who} closed first, with {how} in packet {states.closed_at}."
+            else:
+                yield "Nobody has closed it."
+        else:
+            yield "Datagrams: nothing is opened or closed, and neither end has a state."
+        for comment in session.comments(flows.first[flow])[:1]:
+            yield printable(comment)
 
     def enter(self, flow: int, number: int) -> None:
         super().enter(flow, number)
