@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note, Rank
 from inspector.protocols.http.semantics import of_status
 from inspector.protocols.http2.names import ERRORS, Setting, Type
+from inspector.protocols.http2.streams import MEANINGS, State
+
+ARROW = " → "  # between the state before and the one after
 
 SETTING_NOTES = {
     Setting.HEADER_TABLE_SIZE: (
@@ -65,11 +70,25 @@ def explain(layer: Layer) -> list[Note]:
     notes = list(_BY_TYPE[kind](layer)) if kind in _BY_TYPE else []
     end = layer.find("http2.flags.end_stream")
     if end is not None and end.value:
-        state = str(layer.value("http2.stream.state", ""))
-        after = f" The stream is now {state.rpartition('→')[2].strip()}." if "→" in state else ""
-        why = f"Its sender has said all it will say on this stream; the other direction is not touched.{after}"
-        notes.append(Note(end.span, "END_STREAM", why, "RFC 9113, 5.1 and 8.1"))
-    return notes
+        why = f"Its sender has said all it will say on stream {layer.value('http2.streamid')}; the other direction is not"
+        why += " touched."
+        notes.append(Note(end.span, "END_STREAM", why, "RFC 9113, 5.1 and 8.1", Rank.DETAIL))
+    return [*_states(layer), *notes]
+
+
+def _states(layer: Layer) -> Iterator[Note]:
+    """What a frame changes in the state of its stream, or of the one that it promises."""
+    pairs = (
+        ("http2.stream.state", "http2.streamid"),
+        ("http2.push_promise.state", "http2.push_promise.promised_stream_id"),
+    )
+    for state, number in pairs:
+        change, stream = layer.find(state), layer.find(number)
+        if change is None or stream is None or ARROW not in str(change.value):
+            continue
+        before, after = (State(part) for part in str(change.value).split(ARROW))
+        why, reference = MEANINGS[before, after]
+        yield Note(stream.span, f"stream {stream.value}: {change.value}", why, reference)
 
 
 def _settings(layer: Layer) -> list[Note]:
@@ -129,11 +148,6 @@ def _data(layer: Layer) -> list[Note]:
 
 def _headers(layer: Layer) -> list[Note]:
     notes = []
-    stream = layer.find("http2.streamid")
-    state = str(layer.value("http2.stream.state", ""))
-    if stream is not None and state.startswith("idle →"):
-        why = "A new stream, opened by the client: its streams have odd numbers, each higher than those before."
-        notes.append(Note(stream.span, "a new stream", why, "RFC 9113, 5.1.1"))
     for group in (field for field in layer.fields if field.name == "http2.header"):
         names = [field.value for field in group.children if field.name == "http2.header.name"]
         if names and names[0] in _PSEUDO:

@@ -133,6 +133,7 @@ FIELDS = catalog(
     string("http2.priority_update_field_value", "Priority"),
     octets("http2.unknown", "Unknown"),
     string("http2.stream.state", "Stream state"),
+    string("http2.push_promise.state", "State of the promised stream"),
     string("http2.request.full_uri", "Full URI"),
     frame("http2.request_in", "Answers the request in packet"),
     frame("http2.response_in", "Answered in packet"),
@@ -470,11 +471,10 @@ def _text(c: Cursor, name: str, raw: bytes, shown: str, literal: Literal | None,
 def _generated(c: Cursor, kind: int) -> None:
     info = c.context.info
     whole = Span(c.buffer, c.start, c.pos)
-    states = info.get("states")
-    if states is not None:
-        before, after = states
-        text = after.value if before is after else f"{before.value} → {after.value}"
-        c.generated("http2.stream.state", text, whole)
+    for name, known in (("http2.stream.state", "states"), ("http2.push_promise.state", "promised_states")):
+        if known in info:
+            before, after = info[known]
+            c.generated(name, after.value if before is after else f"{before.value} → {after.value}", whole)
     for name, (before, after) in zip(("connection", "stream"), info.get("windows", ()), strict=False):
         if before is not None and after is not None:
             c.generated(f"http2.calculated.{name}.window_size.before", before, whole)

@@ -111,6 +111,60 @@ TRANSITIONS: dict[State, dict[Event, State | Wrong]] = {
         _E.SERVER_RESET: _S.CLOSED, _E.SERVER_WINDOW: _S.CLOSED, _E.PROMISED: _USED,
     },
 }  # fmt: skip
+# What a change of state means for both ends: (why, section). A frame may bring two steps at once, HEADERS with END_STREAM.
+_BY_CLIENT, _BY_SERVER = (
+    f"The {who} gives the stream up: it sends nothing more on it, and ignores what the other end had already sent."
+    for who in ("client", "server")
+)
+MEANINGS: dict[tuple[State, State], tuple[str, str]] = {
+    (_S.IDLE, _S.OPEN): (
+        "The client opens it with HEADERS: its numbers are odd, each higher than those before. Both ends may send on it now.",
+        "RFC 9113, 5.1 and 5.1.1",
+    ),
+    (_S.IDLE, _S.CLIENT_DONE): (
+        "The client opens it and has said all with these HEADERS: a request without a body. Only the server sends on it now.",
+        "RFC 9113, 5.1 and 8.1",
+    ),
+    (_S.IDLE, _S.RESERVED): (
+        "The server promises a response on it, to a request that the client did not make; HEADERS are to follow.",
+        "RFC 9113, 5.1 and 8.4",
+    ),
+    (_S.UNKNOWN, _S.RESERVED): (
+        "The server promises a response on it; whether the stream was used before, the capture does not show.", "RFC 9113, 8.4"
+    ),
+    (_S.RESERVED, _S.CLIENT_DONE): (
+        "The promised response begins: the client has nothing to say on this stream.", "RFC 9113, 5.1 and 8.4.2"
+    ),
+    (_S.RESERVED, _S.CLOSED): (
+        "The promised response is these HEADERS and nothing else: the stream is used up.", "RFC 9113, 5.1 and 8.4.2"
+    ),
+    (_S.OPEN, _S.CLIENT_DONE): (
+        "The client has said all: its request is whole. The server goes on as long as it likes.", "RFC 9113, 5.1 and 8.1"
+    ),
+    (_S.OPEN, _S.SERVER_DONE): (
+        "The server has said all before the request was whole: the client may go on, or give up what it still had to send.",
+        "RFC 9113, 5.1 and 8.1",
+    ),
+    (_S.UNKNOWN, _S.CLIENT_DONE): (
+        "The client has said all; where the stream began is not in this capture.", "RFC 9113, 5.1 and 8.1"
+    ),
+    (_S.CLIENT_DONE, _S.CLOSED): (
+        "The server has said all too: request and response are whole, and the number is never used again.",
+        "RFC 9113, 5.1 and 5.1.1",
+    ),
+    (_S.SERVER_DONE, _S.CLOSED): (
+        "The client has said all too: request and response are whole, and the number is never used again.",
+        "RFC 9113, 5.1 and 5.1.1",
+    ),
+    **{
+        (before, _S.RESET_BY_CLIENT): (_BY_CLIENT, "RFC 9113, 5.1 and 5.4.2")
+        for before in (_S.UNKNOWN, _S.RESERVED, _S.OPEN, _S.CLIENT_DONE, _S.SERVER_DONE)
+    },
+    **{
+        (before, _S.RESET_BY_SERVER): (_BY_SERVER, "RFC 9113, 5.1 and 5.4.2")
+        for before in (_S.UNKNOWN, _S.RESERVED, _S.OPEN, _S.CLIENT_DONE, _S.SERVER_DONE)
+    },
+}
 OVER = frozenset({State.CLOSED, State.RESET_BY_CLIENT, State.RESET_BY_SERVER})
 
 

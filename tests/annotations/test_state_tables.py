@@ -1,0 +1,95 @@
+"""Every transition of every state table has a note with its section, and a packet that makes it shows that note."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from inspector.core.field import Field
+from inspector.core.layer import Layer
+from inspector.core.span import Derived, Span
+from inspector.protocols.http2 import frames
+from inspector.protocols.http2 import streams as http2
+from inspector.protocols.http2.explain import explain
+from inspector.session import open_session
+from inspector.sources.bundled import bundled
+from inspector.streams import tcp_states as tcp
+from inspector.streams.tcp_layer import _states as tell
+
+SECTION = re.compile(r"RFC \d+, [\dA-Z]")
+
+
+def changes() -> list[tuple[http2.State, http2.State]]:
+    """The changes of state that one HTTP/2 frame can bring: one step, or two with END_STREAM."""
+    found = set()
+    for before, row in http2.TRANSITIONS.items():
+        for event, after in row.items():
+            if isinstance(after, http2.Wrong):
+                continue
+            found.add((before, after))
+            if event.name.endswith(("_HEADERS", "_DATA")):
+                last = http2.TRANSITIONS[after][http2.Event[f"{event.name.partition('_')[0]}_END"]]
+                if isinstance(last, http2.State):
+                    found.add((before, last))
+    return sorted(((a, b) for a, b in found if a is not b), key=lambda pair: (pair[0].name, pair[1].name))
+
+
+@pytest.mark.parametrize(("state", "event"), tcp.TABLE)
+def test_every_step_of_tcp_is_told_in_its_packet(state: tcp.State, event: tcp.Event) -> None:
+    step = tcp.TABLE[state, event]
+    states = tcp.States()
+    states.transitions.append(tcp.Transition(7, 1, state, event, step))
+    layer = Layer("tcp", "TCP", 4, Span(Derived("frame", "frame", bytes(20), []), 0, 20))
+    tell(layer, states, 7, 0)
+    (note,) = layer.notes
+    assert note.title == f"the receiver: {state.title} → {step.to.title}"
+    assert note.why[0].isupper() and note.why.endswith(".") and len(note.why) > 20
+    assert SECTION.match(note.reference)
+
+
+def test_the_table_of_http2_is_total_and_names_no_change_that_cannot_be() -> None:
+    assert all(set(row) == set(http2.Event) for row in http2.TRANSITIONS.values())
+    assert set(http2.TRANSITIONS) == set(http2.State)
+    assert set(http2.MEANINGS) == set(changes())
+
+
+@pytest.mark.parametrize(("before", "after"), changes(), ids=lambda state: state.name)
+def test_every_change_of_an_http2_stream_has_a_note(before: http2.State, after: http2.State) -> None:
+    """A frame with that change, as its dissector would show it."""
+    data = Derived("frame", "frame", bytes(9), [])
+    layer = Layer("http2", "HTTP/2", 7, Span(data, 0, 9))
+    whole = Span(data, 0, 9)
+    layer.fields = [
+        Field(frames.FIELDS["http2.streamid"], 5, Span(data, 5, 9)),
+        Field(frames.FIELDS["http2.stream.state"], f"{before.value} → {after.value}", whole, generated=True),
+    ]
+    (note,) = explain(layer)
+    assert note.title == f"stream 5: {before.value} → {after.value}" and note.at == Span(data, 5, 9)
+    assert SECTION.match(note.reference) and note.why.endswith(".")
+
+
+def test_what_must_not_happen_says_which_error_it_is() -> None:
+    wrong = {answer for row in http2.TRANSITIONS.values() for answer in row.values() if isinstance(answer, http2.Wrong)}
+    assert all(answer.error in ("PROTOCOL_ERROR", "STREAM_CLOSED") and re.search(r"5\.1|8\.4", answer.text) for answer in wrong)
+
+
+def test_the_states_of_the_bundled_captures_are_told_where_they_change() -> None:
+    """In the packets themselves: the note stands in the packet that brings the change, with the section of the table."""
+    told = set()
+    for capture in bundled():
+        session = open_session(capture.name)
+        try:
+            for flow in range(len(session.index.flows)):
+                if session.index.flows.protocol(flow) != 6:
+                    continue
+                for change in session.tcp(flow).states.transitions:
+                    layer = session.dissect(change.packet).last("tcp")
+                    assert layer is not None
+                    words = f"{change.before.title} → {change.step.to.title}"
+                    notes = [note for note in layer.notes if note.title.endswith(words)]
+                    assert notes and notes[0].reference == change.step.reference, (capture.name, change)
+                    told.add((change.before, change.step.to))
+        finally:
+            session.close()
+    assert len(told) >= 10
