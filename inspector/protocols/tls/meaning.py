@@ -162,7 +162,8 @@ def _choice(read: Reader) -> list[Note]:
         notes.append(Note(read.extensions.get(51, group).span, "key share", why, "RFC 8446, 4.2.8"))
     psk = read.first(f"{_E}.psk.identity.selected")
     if psk is not None:
-        why = f"The server accepts ticket {psk.value} of the hello (from 0): no certificate follows, the old session vouches."
+        why = f"The server accepts ticket {psk.value + 1} of those in the hello: no certificate follows, the old session"
+        why += " vouches."
         notes.append(Note(psk.span, "resumption", why, "RFC 8446, 2.2"))
     downgrade = DOWNGRADES.get(random.value[-8:])
     if downgrade is not None and chosen is None:

@@ -130,7 +130,7 @@ def _opened(c: Cursor, kind: int, plain: Plaintext, hidden: bool) -> None:
     opener = epoch.opener
     assert opener is not None
     start, stop = c.pos, c.stop
-    c.octets(SEALED.get(Content(kind), "tls.app_data"), c.remaining)
+    c.octets(SEALED.get(kind, "tls.app_data"), c.remaining)
     body = c.last
     first, last = start + opener.leading, stop - opener.trailing
     for name, low, high in (
