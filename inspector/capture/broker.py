@@ -35,6 +35,8 @@ def main() -> None:
         signal.signal(number, _wake)
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, URGENCY)
+        with open("/proc/self/autogroup", "w") as group:  # sched(7): of another session only this is compared
+            group.write(str(URGENCY))
     keep_net_raw()
     Broker(socket.socket(fileno=int(sys.argv[1]))).serve()
 

@@ -23,7 +23,8 @@ TPACKET_V3, MEMBER_PROMISCUOUS, PACKET_OUTGOING = 2, 1, 4
 STATUS_KERNEL, STATUS_USER = 0, 1
 VLAN_VALID, VLAN_TPID_VALID = 1 << 4, 1 << 6
 TAG_ISO_8021Q = 0x8100
-BLOCK = 1 << 20  # bytes: larger than any packet, small enough to be full often
+BLOCK, SMALL = 1 << 20, 1 << 18  # bytes: larger than any packet; in a small buffer there are more of them, which wait less
+BLOCKS = 8  # at least, of the large ones
 FRAME = 1 << 11
 RETIRE_MS = 40  # a block that is not full is handed over after this time, so that rows appear soon
 _BLOCK_HEAD = struct.Struct("=II")  # status, packets
@@ -60,16 +61,17 @@ class Ring:
         self._loopbacks = loopbacks() if not link.index else {link.index} if link.loopback else set()
         self.received = self.dropped = 0
 
-    def _set_up(self, code: bytes, blocks: int, promiscuous: bool) -> None:
+    def _set_up(self, code: bytes, mib: int, promiscuous: bool) -> None:
         sock, link = self.socket, self.link
         sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         if link.loopback:  # on the loopback interface every packet would come twice: as it leaves, and as it arrives
             with suppress(OSError):  # Linux before 4.20: `blocks` leaves them out
                 sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        request = struct.pack("=IIIIIII", BLOCK, blocks, FRAME, blocks * (BLOCK // FRAME), RETIRE_MS, 0, 0)
+        self._block = BLOCK if mib >= BLOCKS else SMALL
+        self._blocks = (mib << 20) // self._block
+        request = struct.pack("=IIIIIII", self._block, self._blocks, FRAME, (mib << 20) // FRAME, RETIRE_MS, 0, 0)
         sock.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
-        self._blocks = blocks
-        self._map = mmap.mmap(sock.fileno(), BLOCK * blocks, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._map = mmap.mmap(sock.fileno(), mib << 20, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._view = memoryview(self._map)
         program = ctypes.create_string_buffer(code, len(code))
         fprog = struct.pack("@HP", len(code) // 8, ctypes.addressof(program))
@@ -87,7 +89,7 @@ class Ring:
     def blocks(self) -> Iterator[list[Captured]]:
         """What has arrived, a block at a time; a block is the kernel's again when the next one is asked for."""
         for _ in range(self._blocks):
-            at = self._at * BLOCK
+            at = self._at * self._block
             status, count = _BLOCK_HEAD.unpack_from(self._view, at + _STATUS_AT)
             if not status & STATUS_USER:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -21,10 +22,11 @@ from benching.screen import HERE, Screen, ours
 SENDER = [sys.executable, str(Path(__file__).with_name("sending.py"))]
 PAUSE = 0.12  # seconds between two keys
 ROWS_SENT, ROW_PAUSE = 60, 0.15  # packets that are awaited one by one, and seconds between them
-BURST = 5.0  # seconds of packets at each rate where drops are looked for
-STEP, LEAST, MOST = 1.25, 50_000, 2_000_000  # rates that are tried: each so many times the one before
+BURST = 4.0  # seconds of packets at each rate where drops are looked for
+ONE_SENDS = 200_000  # packets a second that are asked of one sender
+STEP, LEAST, MOST = 1.5, 50_000, 2_000_000  # rates that are tried: each so many times the one before
 REACHED = 0.95  # share of a rate that the sender must reach
-TRIES = 3  # on a machine that others use, too, one run may lose what another does not
+TRIES = 2  # on a machine that others use, too, one run may lose what another does not
 BUFFERS = (2, 32)  # MiB in the kernel
 LIVE = re.compile("● live".encode())
 CONNECTED = 2.5  # seconds that a capture program has to begin
@@ -49,17 +51,21 @@ def sink() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def send(rate: float, seconds: float, port: int) -> subprocess.Popen[str]:
-    """Begin to send datagrams to a port."""
-    return subprocess.Popen([*SENDER, str(rate), str(seconds), str(port)], stdout=subprocess.PIPE, text=True)
+def send(rate: float, seconds: float, port: int) -> list[subprocess.Popen[str]]:
+    """Begin to send datagrams to a port, with as many senders as the rate needs."""
+    senders = math.ceil(rate / ONE_SENDS)
+    words = [*SENDER, str(rate / senders), str(seconds), str(port)]
+    return [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(senders)]
 
 
-def sent(sender: subprocess.Popen[str]) -> Sent:
+def sent(senders: list[subprocess.Popen[str]]) -> Sent:
     """What was sent, once that has ended."""
-    with sender:
-        assert sender.stdout is not None
-        packets, seconds = sender.stdout.read().split()
-    return Sent(int(packets), float(seconds))
+    packets, longest = 0, 0.0
+    for sender in senders:
+        said, _ = sender.communicate()
+        own, seconds = said.split()
+        packets, longest = packets + int(own), max(longest, float(seconds))
+    return Sent(packets, longest)
 
 
 def captured(path: Path) -> tuple[int, int]:
@@ -96,7 +102,7 @@ def under_load(folder: Path, rate: int, seconds: float) -> tuple[str, str]:
             sender = send(rate, seconds, port)
             screen.drain(2)
             begun, first, answers, late = screen.resident, path.stat().st_size, [], 0
-            while sender.poll() is None:
+            while any(one.poll() is None for one in sender):
                 answer = screen.answer()
                 answers += [answer] if answer is not None else []
                 late += answer is None
@@ -181,7 +187,7 @@ def where_drops_begin(folder: Path) -> list[tuple[str, str]]:
                     continue
                 most[name] = max(most[name], done.rate)
                 if done.rate < REACHED * rate:
-                    found[name] = f"nothing lost up to {most[name]:,.0f} packets a second, the most that the sender reaches"
+                    found[name] = f"nothing lost up to {most[name]:,.0f} packets a second, the most that can be sent here"
             rate *= STEP
         table += [(f"{name}, {buffer} MiB", found.get(name, f"nothing lost up to {most[name]:,.0f}")) for name in programs]
     return table

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from inspector.tui.cells import fit
 
@@ -67,7 +68,13 @@ class LineList(ScrollView, can_focus=True):
 
     def resize_lines(self) -> None:
         """There are more lines, or fewer."""
-        self.virtual_size = Size(self.size.width or 80, self.total + self.head)
+        size, before = Size(self.size.width or 80, self.total + self.head), self.virtual_size
+        if self.show_vertical_scrollbar and size.width == before.width and size.height >= before.height:
+            # Only the scroll bar has news: laying out the screen again, many times a second, would hold up the keys.
+            self.set_reactive(Widget.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = size.height
+        else:
+            self.virtual_size = size
         self.position = max(0, min(self.position, self.total - 1))
         self.refresh()
 
