@@ -622,6 +622,13 @@ class Session:
             self._exchanges = (count, found)
         return found
 
+    def waits(self, flow: int) -> dict[int, tuple[int, int]]:
+        """The packets of a TCP conversation that a request waited for: packet → that of the request, and nanoseconds."""
+        from inspector.streams.exchanges import of_conversation
+        from inspector.streams.phases import waits
+
+        return waits(of_conversation(self.conversation(flow), flow), self.index)
+
     def findings(self) -> list[Finding]:
         """What an expert would point out, the worst first."""
         from inspector.annotations.findings import findings

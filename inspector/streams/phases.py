@@ -81,6 +81,16 @@ def fill(exchanges: list[Exchange], index: Index, lookups: Lookups, conversation
     first.phases = first.phases._replace(dns=dns, connect=connect, tls=tls)
 
 
+def waits(exchanges: list[Exchange], index: Index) -> dict[int, tuple[int, int]]:
+    """The first packet of each response → the packet that completed its request, and the nanoseconds between the two."""
+    times = index.column("time_ns")
+    return {
+        one.response.first: (one.request.complete, max(int(times[one.response.first - 1] - times[one.request.complete - 1]), 0))
+        for one in exchanges
+        if one.request is not None and one.response is not None
+    }
+
+
 def _own(exchange: Exchange, times: memoryview[int]) -> None:
     request, response = exchange.request, exchange.response
     send = wait = receive = -1

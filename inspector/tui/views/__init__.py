@@ -30,5 +30,6 @@ VIEWS = {
     "6": Choice("story", "Story"),
     "7": Choice("state", "State"),
     "8": Choice("walk", "Walk"),
+    "9": Choice("timing", "Timing"),
     "f": Choice("follow", "Follow"),
 }

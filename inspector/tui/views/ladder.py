@@ -27,6 +27,8 @@ from inspector.tui.widgets.line_list import LineList, Piece
 TCP = 6
 KEPT = 2000  # described lines in memory
 PAUSE = 200_000_000  # nanoseconds from which on a pause stands out
+AWAITED = "◆"
+FOLLOWED = 20_000  # packets of a conversation that is followed for what its requests waited for, before messages are wanted
 STATES = 130  # columns from which on there is room for the ends' states
 SHORT = {"ESTABLISHED": "ESTAB", "SYN-RECEIVED": "SYN-RCVD", "UNKNOWN": "not seen"}  # as netstat shortens them
 
@@ -47,6 +49,7 @@ class Ladder(LineList):
         self._messages: list[Pdu] | None = None
         self._said: OrderedDict[int, str] = OrderedDict()
         self._ends = ("", "")
+        self._waits: dict[int, tuple[int, int]] = {}  # packet → the one with the request that waited for it, and how long
 
     # --- data
 
@@ -69,6 +72,7 @@ class Ladder(LineList):
             self._columns = {name: index.column(name)[rows].astype(np.int64) for name in names}
             self._tcp, self._messages, self.by_message = None, None, False
             self._said.clear()
+            self._waits = {}
             source, destination = flows.addresses(flow)
             self._ends = f"{address_text(source)}:{flows.sport(flow)}", f"{address_text(destination)}:{flows.dport(flow)}"
             self._follow(flow)
@@ -101,17 +105,23 @@ class Ladder(LineList):
             return
         self._ends, self._tcp = ends, tcp
         self.app.call_from_thread(self.refresh)
+        if tcp is not None and len(self._packets) <= FOLLOWED:
+            waits = session.waits(flow)
+            if not worker.is_cancelled:
+                self._waits = waits
+                self.app.call_from_thread(self.refresh)
 
     @work(thread=True, exclusive=True, group="messages")
     def _find_messages(self, flow: int) -> None:
         worker = get_current_worker()
         found = messages(self._session.conversation(flow)) if self._is_tcp() else []
+        waits = self._session.waits(flow) if self._is_tcp() else {}
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._found, flow, found)
+            self.app.call_from_thread(self._found, flow, found, waits)
 
-    def _found(self, flow: int, found: list[Pdu]) -> None:
+    def _found(self, flow: int, found: list[Pdu], waits: dict[int, tuple[int, int]]) -> None:
         if flow == self.flow:
-            self._messages = found
+            self._messages, self._waits = found, waits
             self.turn()
 
     def turn(self) -> None:
@@ -185,6 +195,9 @@ class Ladder(LineList):
         backward = bool(self._columns["direction"][row])
         room = width - left - behind - 2
         words, style = self._words(position, row, number)
+        if number in self._waits and not (position and self.packet(position - 1) == number):
+            request, wait = self._waits[number]
+            words, style = f"{AWAITED} {request} waited {seconds(wait)} for this  {words}", style or "two"
         pause: Piece = (lead, "two" if gap >= PAUSE else "dim")
         shaft = _arrow(words, room, backward)
         return [
