@@ -77,6 +77,18 @@ def test_ladder_shows_segments_states_and_messages() -> None:
     drive(steps, "sse", start=18)
 
 
+def test_ladder_marks_what_a_request_waited_for() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "3")
+        marked = [line for line in screen_text(screen).splitlines() if "◆" in line]
+        assert len(marked) == 6 and all("◀" in line for line in marked)
+        assert "◆ 16 waited 126 µs for this  PSH ACK  seq 372" in marked[1]
+        await press(pilot, "a")
+        assert "◆ 16 waited 126 µs for this  HTTP/1.1 200 OK" in screen_text(screen)
+
+    drive(steps, "http-keepalive", start=17)
+
+
 def test_ladder_marks_what_the_analysis_found() -> None:
     async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         await press(pilot, "3")
