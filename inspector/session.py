@@ -26,7 +26,6 @@ from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
 from inspector.dissection.registry import Registry
 from inspector.export.rows import Row, packet_row
-from inspector.index import Index, Transport
 from inspector.secrets.keylog import KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source, open_source, open_sources
@@ -35,6 +34,7 @@ from inspector.streams.analysis import Edges
 from inspector.streams.bulk import MANY, Segments
 from inspector.streams.conversation import Conversation
 from inspector.streams.facts import DNS_PORTS, Facts
+from inspector.streams.indexing import index_of, take_in
 from inspector.streams.tcp_layer import Tcp
 from inspector.streams.transports import transports
 
@@ -61,6 +61,7 @@ def open_session(
     proto: Sequence[str] = (),
     load: bool = True,
     growing: bool = False,
+    cache: bool = True,
 ) -> Session:
     """Open a capture: a path, the name of a bundled capture, or the descriptor of a pipe; several paths or names are one
     capture, in the order of time.
@@ -68,6 +69,7 @@ def open_session(
     proto: .proto files and descriptor sets, for what protobuf messages mean;
     load: build the index at once; a screen that shows progress calls `Session.load` in a thread instead.
     growing: the file is still being written; `Session.grow` takes in what is new, and `Session.load` what is last.
+    cache: the index of a capture that took long to read is kept in the user's cache folder, and taken from there.
     Raises InspectError where it is no capture, where `decode_as` names an unknown protocol, and for a wrong schema.
     """
     schema = _schema(proto) if proto else None
@@ -78,7 +80,7 @@ def open_session(
         opened = open_sources([resolve(one) for one in source])
     title = os.path.basename(source) if isinstance(source, str) else opened.name
     try:
-        session = Session(opened, title, keylog=keylog, decode_as=decode_as, schema=schema, growing=growing)
+        session = Session(opened, title, keylog=keylog, decode_as=decode_as, schema=schema, growing=growing, cache=cache)
         if load and not growing:
             session.load()
     except BaseException:
@@ -121,6 +123,7 @@ class Session:
         decode_as: Mapping[tuple[str, Any], str] | None = None,
         schema: Schema | None = None,
         growing: bool = False,
+        cache: bool = False,
     ) -> None:
         self.source = source
         self.title = title
@@ -130,8 +133,10 @@ class Session:
         if decode_as:
             _ = self.registry  # a rule that is wrong is told at once
         self._fragments = Fragments()
-        self.index = Index(source, self._transports)
+        self.index = index_of(source, lambda: self.engine)
         self.complete = False
+        self._cache = cache and not growing and not decode_as  # rules change which packets are conversations' own
+        self._keeping: threading.Thread | None = None  # writes the index to the cache
         self.growing = growing  # conversations are followed as far as they go, and further when there are more packets
         self.progress = 0.0
         self._conversations: Kept[int, Conversation] = Kept(MAX_CONVERSATIONS)
@@ -191,7 +196,10 @@ class Session:
 
         if self.complete:
             return
-        self.index.build(tell)
+        if self._cache:
+            self._keeping = take_in(self.source, self.index, lambda: self.engine, self._fragments, tell)
+        else:
+            self.index.build(tell)
         with self._lock:  # what was followed while packets were still coming is not the whole of it
             self._conversations.clear()
             self._tcp.clear()
@@ -239,6 +247,8 @@ class Session:
 
     def close(self) -> None:
         """Close the file."""
+        if self._keeping is not None:
+            self._keeping.join()
         self.source.close()
 
     def packet(self, number: int) -> Packet:
@@ -544,12 +554,6 @@ class Session:
         tcp = self.engine.dissect(self.packet(number), lambda: self.packet(number).data).last("tcp")
         assert tcp is not None
         return tcp.payloads[0].span
-
-    def _transports(self, packet: Packet) -> Sequence[Transport]:
-        """The slow path of the index: the transports of a packet whose shape the columns cannot read."""
-        number = packet.number
-        result = self.engine.dissect(packet, lambda: self.packet(number).data)
-        return [found for _, found in transports(result)]
 
     def _enrich(self, result: Dissection) -> None:
         """What the flow knows: stream numbers, relative sequence numbers and scaled windows."""

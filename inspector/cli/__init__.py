@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -31,8 +32,11 @@ def _version(wanted: bool) -> None:
 def _home(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+    no_cache: bool = typer.Option(False, "--no-cache", help="Neither keep nor use indexes of big captures."),
 ) -> None:
     """See what crossed the wire, layer by layer, byte by byte, and why."""
+    if no_cache:
+        os.environ["OSI_INSPECT_NO_CACHE"] = "1"
     if context.invoked_subcommand is None:
         if sys.stdout.isatty() and sys.stdin.isatty():
             from inspector.tui.app import run

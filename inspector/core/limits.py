@@ -11,6 +11,8 @@ MAX_CAPTURED = 256 * 1024  # bytes of a packet: what Wireshark accepts as one; m
 MAX_BLOCK = 64 * 1024 * 1024  # bytes of a record of a capture file: a longer one is damage
 MAX_SPOOL = 64 * 1024**3  # bytes of a pipe, or inflated ones, on disk
 MAX_INTERFACES = 65_536  # of several files together: the index numbers them with 16 bits
+MAX_CACHE = 4 * 1024**3  # bytes of indexes in the user's cache folder: of 60 million packets, some 40 GB of captures
+MAX_CACHED_TEXT = 64 * 1024 * 1024  # bytes of comments, names and the like of a capture whose index is kept
 MAX_INFLATE_RATIO = 1100  # of a compressed file: deflate cannot exceed 1032:1; more means several layers or a bomb
 MAX_UNPACKER = 256 * 1024 * 1024  # bytes of memory that an xz file may ask for: `xz -9` needs 65 MiB
 

@@ -6,8 +6,10 @@ bytes are held until their datagram is whole; then only where they lie is kept, 
 
 from __future__ import annotations
 
+import threading
+from array import array
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from inspector.core.layer import Severity
@@ -170,6 +172,10 @@ class Fragments:
     def __init__(self) -> None:
         self._open: dict[Name, Assembly] = {}
         self._joined: dict[int, Joined] = {}  # by packet
+        self.packets: array[int] = array("q")  # that were offered, in order
+        self._owed: tuple[Sequence[int], Callable[[int], object]] | None = None
+        self._paying = threading.RLock()
+        self._catching = False
         self._last = 0
         self._cost = 0  # of those that are open
 
@@ -177,13 +183,32 @@ class Fragments:
         """A fragment's payload; gives the datagram that it completes. The first pass, in packet order, decides; a packet
         that is looked at again gets the same answer. key: (source, destination, protocol, identification, offset, more).
         """
+        if self._owed is not None:
+            self._catch_up()
         if packet > self._last:
             self._last = packet
+            self.packets.append(packet)
             joined = self._add(packet, key, span, data)
             if joined is not NOTHING:
                 self._joined[packet] = joined._replace(data=None)
             return joined
         return self._joined.get(packet, NOTHING)
+
+    def owe(self, packets: Sequence[int], dissect: Callable[[int], object]) -> None:
+        """These packets carry fragments and have not been offered: `dissect` does so, once an answer is wanted."""
+        self._owed = (packets, dissect) if packets else None
+
+    def _catch_up(self) -> None:
+        with self._paying:
+            if self._owed is None:  # another thread has done it
+                return
+            packets, dissect = self._owed
+            if self._catching:  # it is one of them that is offered
+                return
+            self._catching = True
+            for packet in packets:
+                dissect(packet)
+            self._owed = None
 
     def _add(self, packet: int, key: Any, span: Span, data: bytes) -> Joined:
         source, *_, offset, more = key

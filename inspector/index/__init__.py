@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from inspector.index.columns import Columns
 from inspector.index.flows import FlowTable, Transport
 from inspector.index.index import Index
 
-__all__ = ["FlowTable", "Index", "Transport"]
+__all__ = ["Columns", "FlowTable", "Index", "Transport"]

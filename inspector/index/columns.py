@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Columns:
 
     def __init__(self) -> None:
         self.count = 0
-        self._blocks: list[dict[str, Column]] = []
+        self._blocks: list[dict[str, Column]] = []  # views of a joined column where there is one
         self._joined: dict[str, tuple[int, Column]] = {}
 
     def append(self, rows: dict[str, Column]) -> None:
@@ -66,15 +67,27 @@ class Columns:
         parts = [block[name] for block in self._blocks[first : -(-count // BLOCK)]]
         return np.concatenate(parts)[start - first * BLOCK : count - first * BLOCK] if parts else np.zeros(0, TYPES[name])
 
+    def block(self, name: str, number: int) -> Column:
+        """The rows of a column in one block; blocks count from 0."""
+        return self._blocks[number][name][: self.count - number * BLOCK]
+
+    def blocks(self, name: str) -> Iterator[Column]:
+        """The same, block by block."""
+        return (self.block(name, number) for number in range(-(-self.count // BLOCK)))
+
     def column(self, name: str) -> Column:
         """A whole column; kept until the capture has grown."""
         count = self.count
         kept = self._joined.get(name)
         if kept is None or kept[0] != count:
-            parts = [block[name] for block in self._blocks]
+            blocks = self._blocks[: -(-count // BLOCK)]
+            parts = [block[name] for block in blocks]
             joined = (
                 np.concatenate(parts)[:count] if len(parts) > 1 else parts[0][:count] if parts else np.zeros(0, TYPES[name])
             )
             kept = (count, joined)
             self._joined[name] = kept
+            if len(parts) > 1:  # nothing is held twice: full blocks, which nobody writes any more, are views of it
+                for number, block in enumerate(blocks[: count // BLOCK]):
+                    block[name] = joined[number * BLOCK : (number + 1) * BLOCK]
         return kept[1]

@@ -6,8 +6,8 @@ Keys are exact (the whole endpoint pair): a hash of the endpoints could be made 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,9 @@ Key = tuple[int, bytes, int, bytes, int]  # protocol, source address and port, d
 class FlowTable:
     """The flows, as columns. Direction 0 is that of the first packet, or of the SYN where one was seen first."""
 
+    ARRAYS = ("protocol", "sizes", "addresses", "ports", "stream", "first", "bases", "seen", "shifts", "packets", "octets",
+              "times")  # fmt: skip
+
     def __init__(self) -> None:
         self._by_key: dict[Key, list[int]] = {}  # endpoints in order → flows on that pair, the latest last
         self._keys: list[Key] = []  # as first seen: source first
@@ -63,6 +66,50 @@ class FlowTable:
         self._counted = 0  # flows in the figures, which have room for more
         self._packets, self._octets = np.zeros((64, 2), np.int64), np.zeros((64, 2), np.int64)
         self._times = np.zeros((64, 2), np.int64)  # of the first and the last packet
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Everything as arrays, by the names of `ARRAYS`; None where an address is longer than one of IPv6."""
+        count, keys = len(self._keys), self._keys
+        sizes = np.array([(len(key[1]), len(key[3])) for key in keys], np.uint8).reshape(-1, 2)
+        if count and sizes.max() > 16:
+            return None
+        packed = b"".join(key[1].ljust(16, b"\0") + key[3].ljust(16, b"\0") for key in keys)
+        return {
+            "protocol": np.array([key[0] for key in keys], np.uint8),
+            "sizes": sizes,
+            "addresses": np.frombuffer(packed, np.uint8).reshape(-1, 32),
+            "ports": np.array([(key[2], key[4]) for key in keys], np.uint16).reshape(-1, 2),
+            "stream": np.array(self._stream, np.int64),
+            "first": np.array(self._first, np.int64),
+            "bases": np.array(self._bases, np.uint32).reshape(-1, 2),
+            "seen": np.array(self._seen, np.uint8).reshape(-1, 2),
+            "shifts": np.array(self._shifts, np.int8).reshape(-1, 2),
+            "packets": self.packets,
+            "octets": self.octets,
+            "times": self._times[: self._counted],
+        }
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> FlowTable:
+        """The table that `arrays` was made of. Raises ValueError or LookupError where they do not belong together."""
+        table = cls()
+        packed = arrays["addresses"].tobytes()
+        rows = zip(arrays["protocol"].tolist(), arrays["sizes"].tolist(), arrays["ports"].tolist(), strict=True)
+        for at, (protocol, (first, second), (sport, dport)) in enumerate(rows):
+            place = at * 32
+            source, destination = packed[place : place + first], packed[place + 16 : place + 16 + second]
+            table._keys.append((protocol, source, sport, destination, dport))
+        table._stream, table._first = arrays["stream"].tolist(), arrays["first"].tolist()
+        table._bases, table._shifts = arrays["bases"].tolist(), arrays["shifts"].tolist()
+        table._seen = arrays["seen"].astype(bool).tolist()
+        table._packets, table._octets, table._times = (arrays[name].copy() for name in ("packets", "octets", "times"))
+        table._counted = len(table._keys)
+        if {len(arrays[name]) for name in cls.ARRAYS} != {table._counted}:
+            raise ValueError("columns of different lengths")
+        for flow, key in enumerate(table._keys):
+            table._by_key.setdefault(_ordered(key), []).append(flow)
+            table._streams[key[0]] = table._streams.get(key[0], 0) + 1
+        return table
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -50,6 +50,15 @@ class Merged(Source):
     def file(self, offset: int) -> str:
         return self._members[offset >> SHIFT].source.name
 
+    def files(self) -> list[int] | None:
+        found: list[int] = []
+        for member in self._members:
+            own = member.source.files()
+            if own is None:
+                return None
+            found += own
+        return found
+
     def read(self, offset: int, size: int) -> bytes:
         return self._members[offset >> SHIFT].source.read(offset & (1 << SHIFT) - 1, size)
 
@@ -89,7 +98,8 @@ class Merged(Source):
         for interface in source.interfaces[len(member.interfaces) :]:
             member.interfaces.append(self._interface(interface, member))
         self.names.update(source.names)
-        self.secrets += source.secrets
+        base = member.number << SHIFT
+        self.secrets += [one._replace(offset=base + one.offset) for one in source.secrets]
         self.section_comments += source.section_comments
         for told in source.interface_statistics:
             if told["interface"] < len(member.interfaces):
@@ -155,6 +165,9 @@ class Merged(Source):
             text = "; ".join(f"{member.source.name}: {damage.text}" for member, damage in damaged if damage is not None)
             first = min((member.number << SHIFT) + damage.offset for member, damage in damaged if damage is not None)
             self.damage = Damage(first, self._count, text)
+
+    def again(self) -> Merged:
+        return Merged([member.source.again() for member in self._members], self.name)
 
     def shrunk(self) -> None:
         for member in self._members:

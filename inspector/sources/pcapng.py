@@ -196,7 +196,8 @@ class Pcapng(FileSource):
             self.interface_statistics.append(found)
         elif kind == SECRETS:
             type_, size = struct.unpack_from(order + "II", window, pos + 8)
-            self.secrets.append(Secrets(type_, bytes(window[pos + 16 : min(pos + 16 + size, stop)])))
+            data = bytes(window[pos + 16 : min(pos + 16 + size, stop)])
+            self.secrets.append(Secrets(type_, data, self._at + pos + 16))
 
     @property
     def _clocks(self) -> Int64s:

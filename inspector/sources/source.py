@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +31,11 @@ class Damage(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """A decryption secrets block: its type (`TLSK` as a number for TLS key logs) and its data."""
+    """A decryption secrets block: its type (`TLSK` as a number for TLS key logs), its data, and where these lie."""
 
     type: int
     data: bytes
+    offset: int
 
 
 class Batch(NamedTuple):
@@ -80,6 +82,10 @@ class Source:
         """The name of the file that these bytes lie in, where the capture is made of several; empty for one."""
         return ""
 
+    def files(self) -> list[int] | None:
+        """The descriptors of the files that the capture lies in; None for a pipe, for compressed files and for growing ones."""
+        raise NotImplementedError
+
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the capture; fewer where its file ends."""
         raise NotImplementedError
@@ -95,6 +101,10 @@ class Source:
         more, and ends with the pipe, or after `stop`. Of an ordinary file that has grown since, another call gives the
         packets behind those that were given before.
         """
+        raise NotImplementedError
+
+    def again(self) -> Source:
+        """The same capture, to be read from its beginning; only where it lies in `files`."""
         raise NotImplementedError
 
     def shrunk(self) -> None:
@@ -126,6 +136,9 @@ class FileSource(Source):
 
     def share(self, offset: int) -> float:
         return self._store.share * min(offset / max(self._store.size, 1), 1.0)
+
+    def files(self) -> list[int] | None:
+        return [self._store.fd] if self._store.lasting else None
 
     def read(self, offset: int, size: int) -> bytes:
         return self._store.read(offset, size)
@@ -174,6 +187,9 @@ class FileSource(Source):
         """packets: those of the window that come before the damage."""
         count = self._count + packets
         self.damage = Damage(at, count, f"{text}; the {count:,} packets before it are whole", unfinished)
+
+    def again(self) -> Self:
+        return type(self)(Store(os.dup(self._store.fd)), self.name)
 
     def shrunk(self) -> None:
         size = self.size

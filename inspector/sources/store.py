@@ -22,7 +22,10 @@ Inflate = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
 class Store:
-    """Bytes that can be read at any place. failure: why there are no more of them, where that is no ordinary end."""
+    """Bytes that can be read at any place. failure: why there are no more of them, where that is no ordinary end; lasting:
+    they lie in a file that is there tomorrow, and is not known to be still written."""
+
+    lasting = True
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -90,6 +93,8 @@ class Store:
 class Followed(Store):
     """A file that another program is still writing: `wait` waits until it has grown, or until `stop`."""
 
+    lasting = False
+
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
         self._stopped = threading.Event()
@@ -111,6 +116,8 @@ class Followed(Store):
 class Spool(Store):
     """A copy of what comes from `source`, inflated where it is compressed, in a temporary file that only this process can
     reach. A thread makes the copy; what it has copied can be read already."""
+
+    lasting = False
 
     def __init__(self, source: int, begun: bytes = b"", inflate: Inflate | None = None, limit: int = 0) -> None:
         """source: a descriptor, closed at the end; begun: what was already read from it; limit: bytes to keep at most."""

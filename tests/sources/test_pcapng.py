@@ -121,7 +121,9 @@ def test_names_statistics_secrets_and_unknown_blocks(tmp_path: Path, order: str)
     assert len(packets(source)) == 1
     assert source.names == {"10.0.0.1": "router", "::1": "self"}
     assert source.interface_statistics == [{"interface": 0, "received": 7, "dropped": 2}]
-    assert [tuple(one) for one in source.secrets] == [(0x544C534B, b"KEYS\n")]
+    assert [(one.type, one.data) for one in source.secrets] == [(0x544C534B, b"KEYS\n")]
+    (one,) = source.secrets
+    assert source.read(one.offset, len(one.data)) == one.data
 
 
 def test_every_cut_keeps_the_whole_packets_before_it(tmp_path: Path) -> None:
