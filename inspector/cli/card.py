@@ -37,7 +37,8 @@ def command(
                 name: [{**proof._asdict(), "data": proof.data.hex()} for proof in own]
                 for name, own in proofs.get(protocol.name, {}).items()
             }
-            record = {"protocol": protocol.name, "title": protocol.title, "osi": protocol.osi, "reference": protocol.reference}
+            reference = protocol.card.reference
+            record = {"protocol": protocol.name, "title": protocol.title, "osi": protocol.osi, "reference": reference}
             write_lines([json.dumps({**record, **properties(protocol.card), "evidence": shown})])
         return
     lines = table([(f"{one.title} (layer {one.osi})", one.card) for one in found if one.card is not None], WIDTH)

@@ -25,7 +25,7 @@ class Sniff(Enum):
 
 @dataclass(frozen=True)
 class Card:
-    """The eight properties by which protocols are compared."""
+    """The eight properties by which protocols are compared. reference: where they are specified."""
 
     data_format: str
     transfer_mode: str
@@ -35,6 +35,7 @@ class Card:
     routing: str
     control: str  # of flow and congestion
     errors: str
+    reference: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inspector.annotations.card_texts import CARDS, PART_OF, SECTIONS
 from inspector.annotations.cards import EVIDENCE, TITLES, evidence, find, properties, table
 from inspector.annotations.walk import CARRIED, walk
 from inspector.core.errors import InspectError
@@ -22,6 +23,28 @@ def test_cards_have_eight_properties_and_stand_side_by_side() -> None:
     assert all(any(line.startswith(title) for line in lines) for title in TITLES.values())
     with pytest.raises(InspectError, match="did you mean"):
         find("tpc", PROTOCOLS)
+
+
+def test_every_protocol_that_is_dissected_has_a_card_or_is_a_part_of_one_that_has() -> None:
+    assert not set(PART_OF) & set(CARDS)
+    for name in set(PROTOCOLS) - {"data"}:  # what nobody claims is no protocol
+        protocol = find(name, PROTOCOLS)
+        card = protocol.card
+        assert card is not None and (protocol.name == name or PART_OF[name] == protocol.name)
+        texts = list(properties(card).values())
+        assert len(texts) == 8 and all(len(text) > 3 for text in texts), name
+        assert all(text == text.strip() and not text.endswith(".") and len(text) <= 150 for text in texts), name
+        assert card.reference and card.reference == card.reference.strip(), name
+    assert set(CARDS) | set(PART_OF) <= set(PROTOCOLS) and set(SECTIONS) <= set(PROTOCOLS)
+
+
+def test_where_no_field_is_known_to_show_it_the_first_ones_do() -> None:
+    session = open_session("http-get")
+    try:
+        assert {proof.label for proof in evidence(session, "data-text-lines")["data_format"]} == {"Line"}
+        assert not any(proof.text == "not set" for own in evidence(session, "tcp").values() for proof in own)
+    finally:
+        session.close()
 
 
 def test_evidence_names_fields_that_exist() -> None:
