@@ -272,14 +272,17 @@ class Session:
         size = self.index.value("captured", number)
         return Frame(number, size, lambda: self.packet(number).data)
 
-    def save(self, path: str, numbers: Iterable[int]) -> int:
-        """Write packets to a new pcapng file, with what the capture says of them (comments, names, the keys in its secrets
-        blocks); returns how many. Raises InspectError where the file cannot be written."""
+    def save(self, path: str, numbers: Iterable[int], secrets: bool = False) -> int:
+        """Write packets to a new pcapng file, with what the capture says of them (comments, names); returns how many.
+
+        secrets: with the keys in its secrets blocks too; the file is then its owner's alone.
+        Raises InspectError where the file cannot be written.
+        """
         from inspector.export import pcapng
 
         source = self.source
-        secrets = [(block.type, block.data) for block in source.secrets]
-        extras = pcapng.Extras(source.comments, secrets, self.names, source.section_comments)
+        keys = [(block.type, block.data) for block in source.secrets] if secrets else []
+        extras = pcapng.Extras(source.comments, keys, self.names, source.section_comments)
         return pcapng.write(path, self.interfaces, map(self.packet, numbers), extras)
 
     # --- dissection

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inspector.cli.common import DecodeAs, File, Keylog, opened, write_lines
+from inspector.cli.common import DecodeAs, File, Keylog, WithSecrets, opened, told, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def command(
     condition: Annotated[
         str, typer.Argument(metavar="CONDITION", help="Such as 'exchange.ttfb < 200 and finding.error == 0'; milliseconds.")
     ],
+    secrets: WithSecrets = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
 ) -> int:
@@ -35,7 +36,7 @@ def command(
             write_lines(["fails: the capture shows no exchange that could meet it"])
             return FAILED
         failing = asserted.failing(session)
-        write_lines(_lines(session, asserted, failing))
+        write_lines(told(line, secrets) for line in _lines(session, asserted, failing))
     return FAILED if failing else 0
 
 

@@ -37,6 +37,9 @@ Passing = Annotated[
     str | None, typer.Option("-Y", metavar="FILTER", help="Only packets that pass a display filter, such as 'tcp.port == 80'.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+WithSecrets = Annotated[
+    bool, typer.Option("--with-secrets", help="Keep credentials, cookies, tokens and passwords; without it they are redacted.")
+]
 
 
 def decode_as(rules: list[str] | None) -> dict[tuple[str, Any], str]:
@@ -116,6 +119,15 @@ def chosen(session: Session, ranges: str | None, text: str | None) -> Iterator[i
 def packet_line(row: Row) -> str:
     """A packet in one line, where standard output is no terminal."""
     return f"{row.number:>6} {row.time_ns / 1e9:.6f} {row.source} → {row.destination} {row.protocol} {row.length} {row.info}"
+
+
+def told(value: Any, secrets: bool) -> Any:
+    """A text, or all texts of lists and dictionaries, as they are reported: without secrets unless these are asked for."""
+    if secrets:
+        return value
+    from inspector.export.redaction import every
+
+    return every(value)
 
 
 def write_lines(lines: Iterable[str]) -> None:

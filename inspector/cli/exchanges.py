@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Passing, Proto, opened, passing, seconds, write_lines
+from inspector.cli.common import (
+    AsJson,
+    DecodeAs,
+    Files,
+    Keylog,
+    Passing,
+    Proto,
+    WithSecrets,
+    opened,
+    passing,
+    seconds,
+    told,
+    write_lines,
+)
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -21,8 +34,8 @@ def command(
     files: Files,
     filter_: Passing = None,
     as_json: AsJson = False,
-    as_har: Annotated[bool, typer.Option("--har", help="Print an HTTP Archive (HAR 1.2); secrets are redacted.")] = False,
-    secrets: Annotated[bool, typer.Option("--with-secrets", help="Keep credentials, cookies and tokens in it.")] = False,
+    as_har: Annotated[bool, typer.Option("--har", help="Print an HTTP Archive (HAR 1.2).")] = False,
+    secrets: WithSecrets = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
     proto: Proto = None,
@@ -35,9 +48,9 @@ def command(
 
             write_lines([json.dumps(archive(session, found, secrets), indent=1)])
         elif as_json:
-            write_lines(json.dumps(as_object(session, exchange)) for exchange in found)
+            write_lines(json.dumps(as_object(session, exchange, secrets)) for exchange in found)
         elif found:
-            write_lines(as_text(session, found))
+            write_lines(as_text(session, found, secrets))
         else:
             write_lines(["no HTTP exchange in this capture" if filter_ is None else "no exchange has a packet that passes"])
 
@@ -59,7 +72,7 @@ def _packets(exchange: Exchange) -> set[int]:
     }
 
 
-def as_object(session: Session, exchange: Exchange) -> dict[str, Any]:
+def as_object(session: Session, exchange: Exchange, secrets: bool = False) -> dict[str, Any]:
     """An exchange for programs: times are seconds (since 1970 as texts, so that no digit is lost), packets are numbers."""
     from inspector.core.field import address_text
     from inspector.export.messages import item_text
@@ -74,7 +87,7 @@ def as_object(session: Session, exchange: Exchange) -> dict[str, Any]:
         "client": f"{address_text(client)}:{flows.sport(exchange.flow)}",
         "server": f"{address_text(server)}:{flows.dport(exchange.flow)}",
         "method": printable(exchange.method),
-        "url": printable(exchange.url),
+        "url": _url(exchange, secrets),
         "status": exchange.status or None,
         "reason": printable(exchange.reason),
         "media_type": printable(exchange.media),
@@ -94,7 +107,7 @@ def as_object(session: Session, exchange: Exchange) -> dict[str, Any]:
                 "time": (session.time_of(item.complete) - exchange.begun) / 1e9,
                 "size": item.pdu.span.size,
                 "complete": item.pdu.complete,
-                "text": printable(item_text(session, item)),
+                "text": told(printable(item_text(session, item)), secrets),
             }
             for item in exchange.items
         ],
@@ -117,13 +130,13 @@ def _part(session: Session, part: Part | None) -> dict[str, Any] | None:
     }
 
 
-def as_text(session: Session, exchanges: Iterable[Exchange]) -> Iterator[str]:
+def as_text(session: Session, exchanges: Iterable[Exchange], secrets: bool = False) -> Iterator[str]:
     """A line an exchange; below it the phases that only the first of a connection has, and what is inside."""
     base = int(session.index.column("time_ns")[0])
     for exchange in exchanges:
         phases = exchange.phases
         size = exchange.response.size if exchange.response is not None else 0
-        request = printable(f"{exchange.method:7} {exchange.url or '(the request is not in this capture)'}")
+        request = printable(f"{exchange.method:7} {_url(exchange, secrets) or '(the request is not in this capture)'}")
         whole = "" if exchange.complete or not exchange.status else "  not whole"
         substream = f".{exchange.substream}" if exchange.substream >= 0 else ""
         yield (
@@ -135,7 +148,7 @@ def as_text(session: Session, exchanges: Iterable[Exchange]) -> Iterator[str]:
             shown = [f"{name} {human_time(value)}" for name, value in phases._asdict().items() if value >= 0]
             yield f"{'':8}{' · '.join(shown)}"
         for item in exchange.items:
-            yield _item(session, exchange, item)
+            yield _item(session, exchange, item, secrets)
 
 
 @lru_cache
@@ -145,13 +158,20 @@ def _answer(status: int, reason: str, media: str) -> str:
     return f"{words}  {printable(media)}" if media else words
 
 
-def _item(session: Session, exchange: Exchange, item: Item) -> str:
+def _url(exchange: Exchange, secrets: bool) -> str:
+    from inspector.export.redaction import url
+
+    return printable(exchange.url if secrets else url(exchange.url))
+
+
+def _item(session: Session, exchange: Exchange, item: Item, secrets: bool) -> str:
     from inspector.export.messages import item_text
 
     after = (session.time_of(item.complete) - exchange.begun) / 1e9
     spread = f" (from packet {item.first})" if item.first != item.complete else ""
     arrow = "→" if item.from_client else "←"
-    return f"{'':8}{after:+11.6f}  {arrow} packet {item.complete}{spread}  {printable(item_text(session, item), 120)}"
+    text = told(printable(item_text(session, item), 120), secrets)
+    return f"{'':8}{after:+11.6f}  {arrow} packet {item.complete}{spread}  {text}"
 
 
 def human_time(nanoseconds: int) -> str:

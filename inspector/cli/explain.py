@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, seconds, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, WithSecrets, opened, seconds, told, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def command(
     files: Files,
     all_: Annotated[bool, typer.Option("--all", help="Open every group.")] = False,
     as_json: AsJson = False,
+    secrets: WithSecrets = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
     proto: Proto = None,
@@ -36,10 +37,10 @@ def command(
         steps = session.story()
         if as_json:
             base = session.time_of(1) if session.count else 0
-            write_lines(json.dumps(as_object(one, base)) for one in steps)
+            write_lines(json.dumps(told(as_object(one, base), secrets)) for one in steps)
             return
         width = min(max(shutil.get_terminal_size().columns, 60), WIDTH) if sys.stdout.isatty() else WIDTH
-        write_lines(as_text(session, steps, all_, width) if steps else ["this capture has no packets"])
+        write_lines(as_text(session, steps, all_, width, secrets) if steps else ["this capture has no packets"])
 
 
 def as_object(step: Step, base: int) -> dict[str, Any]:
@@ -54,16 +55,16 @@ def as_object(step: Step, base: int) -> dict[str, Any]:
     }
 
 
-def as_text(session: Session, steps: list[Step], opened: bool, width: int) -> Iterator[str]:
+def as_text(session: Session, steps: list[Step], opened: bool, width: int, secrets: bool = False) -> Iterator[str]:
     """Each step with its time and its packets in front, folded to the width."""
     yield f"{'time':>11}  {'packets':22} what happens"
     few = sum(1 + len(one.steps) for one in steps) <= SHOWN
     base = session.time_of(1)
     for one in steps:
-        yield from _step(one, base, 0, opened or few, opened, width)
+        yield from _step(one, base, 0, opened or few, opened, width, secrets)
 
 
-def _step(step: Step, base: int, depth: int, opens: bool, all_: bool, width: int) -> Iterator[str]:
+def _step(step: Step, base: int, depth: int, opens: bool, all_: bool, width: int, secrets: bool) -> Iterator[str]:
     from inspector.annotations.story import ranges
 
     packets = ranges(step.packets) if len(step.packets) < 100 else f"{step.packets[0]}–{step.packets[-1]}"
@@ -72,11 +73,11 @@ def _step(step: Step, base: int, depth: int, opens: bool, all_: bool, width: int
     lead = f"{(step.begun - base) / 1e9:11.6f}  {packets:22} "
     indent = "  " * depth
     hidden = step.steps and not (opens if step.kind == "group" else all_)
-    text = printable(step.text) + (f" [{len(step.steps)} steps; --all tells them]" if hidden else "")
+    text = told(printable(step.text), secrets) + (f" [{len(step.steps)} steps; --all tells them]" if hidden else "")
     lines = textwrap.wrap(text, max(width - len(lead) - len(indent), 30)) or [""]
     yield f"{lead}{indent}{lines[0]}"
     for line in lines[1:]:
         yield f"{'':{len(lead)}}{indent}{line}"
     if not hidden:
         for inner in step.steps:
-            yield from _step(inner, base, depth + 1, all_, all_, width)
+            yield from _step(inner, base, depth + 1, all_, all_, width, secrets)

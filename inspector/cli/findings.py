@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, opened, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, WithSecrets, opened, told, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def command(
     files: Files,
     fail_on: Annotated[Least | None, typer.Option("--fail-on", help="Exit with status 1 if one is at least this bad.")] = None,
     as_json: AsJson = False,
+    secrets: WithSecrets = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
 ) -> int:
@@ -35,9 +36,10 @@ def command(
     with opened(files, keylog, rules) as session:
         found = session.findings()
         if as_json:
-            write_lines(json.dumps(as_object(finding)) for finding in found)
+            write_lines(json.dumps(told(as_object(finding), secrets)) for finding in found)
         else:
-            write_lines([line for finding in found for line in as_text(finding)] or ["nothing stands out in this capture"])
+            lines = [line for finding in found for line in as_text(finding)]
+            write_lines(told(lines, secrets) or ["nothing stands out in this capture"])
     least = {None: 4, Least.note: 1, Least.warn: 2, Least.error: 3}[fail_on]
     return FOUND if any(finding.severity >= least for finding in found) else 0
 

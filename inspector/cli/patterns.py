@@ -6,22 +6,28 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, opened, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, WithSecrets, opened, told, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
     from inspector.annotations.patterns import Pattern
 
 
-def command(files: Files, as_json: AsJson = False, keylog: Keylog = None, rules: DecodeAs = None) -> None:
+def command(
+    files: Files,
+    as_json: AsJson = False,
+    secrets: WithSecrets = False,
+    keylog: Keylog = None,
+    rules: DecodeAs = None,
+) -> None:
     """Say which communication patterns a capture shows: polling, push, jobs, pools, where state lives."""
     with opened(files, keylog, rules) as session:
         found = session.patterns()
         if as_json:
-            write_lines(json.dumps(as_object(pattern)) for pattern in found)
+            write_lines(json.dumps(told(as_object(pattern), secrets)) for pattern in found)
         else:
             lines = [line for pattern in found for line in as_text(pattern)]
-            write_lines(lines or ["no pattern is recognised: this capture shows no exchange"])
+            write_lines(told(lines, secrets) or ["no pattern is recognised: this capture shows no exchange"])
 
 
 def as_object(pattern: Pattern) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, packet_numbers, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, WithSecrets, opened, packet_numbers, told, write_lines
 from inspector.core.text import printable
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def command(
         str | None, typer.Option("-n", metavar="7|3-9", help="At which packets; the last where not given.")
     ] = None,
     as_json: AsJson = False,
+    secrets: WithSecrets = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
     proto: Proto = None,
@@ -35,7 +36,10 @@ def command(
             return
         for number in packet_numbers(numbers or str(session.count), session.count):
             found = session.state(number)
-            write_lines([json.dumps(as_object(found))] if as_json else as_text(found))
+            if as_json:
+                write_lines([json.dumps(told(as_object(found), secrets))])
+            else:
+                write_lines(told(line, secrets) for line in as_text(found))
 
 
 def as_object(state: State) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, packet_numbers, write_lines
+from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, WithSecrets, opened, packet_numbers, told, write_lines
 from inspector.core.text import printable
 
 
@@ -15,6 +15,7 @@ def command(
     files: Files,
     numbers: Annotated[str, typer.Option("-n", metavar="7|3-9", help="The packets whose messages walk.")] = "1",
     as_json: AsJson = False,
+    secrets: WithSecrets = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
     proto: Proto = None,
@@ -31,6 +32,6 @@ def command(
                     {**stage._asdict(), "spans": [(at.buffer.id, at.start, at.stop) for at in stage.spans]}
                     for stage in found.stages
                 ]
-                write_lines([json.dumps(record)])
+                write_lines([json.dumps(told(record, secrets))])
             else:
-                write_lines(printable(line) for line in lines(found))
+                write_lines(told(printable(line), secrets) for line in lines(found))

@@ -9,7 +9,7 @@ from inspector.core.layer import Layer
 from inspector.core.span import Buffer
 from inspector.core.text import printable
 from inspector.dissection.engine import Dissection
-from inspector.export import curl
+from inspector.export import curl, redaction
 from inspector.export.files import written
 
 LARGEST = 64 * 1024  # bytes that are copied as hexadecimal: terminals drop longer clipboards
@@ -25,12 +25,14 @@ def of_bytes(buffer: Buffer, ranges: list[tuple[int, int]]) -> str:
     return b"".join(buffer.read(start, min(stop, start + LARGEST)) for start, stop in ranges)[:LARGEST].hex(" ")
 
 
-def of_request(result: Dissection) -> str:
-    """The request in a packet as a curl command; empty where it has none."""
+def of_request(result: Dissection, secrets: bool = False) -> str:
+    """The request in a packet as a curl command, without its secrets unless they are asked for; empty where it has none."""
     from inspector.annotations import http
 
     found = http.request(result)
-    return curl.command(found.method, found.url, found.headers, found.body) if found is not None else ""
+    if found is None:
+        return ""
+    return curl.command(*(found if secrets else redaction.request(*found)))
 
 
 def body_name(result: Dissection) -> str:

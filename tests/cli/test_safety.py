@@ -153,7 +153,10 @@ def test_many_interfaces(tmp_path: Path) -> None:
 def test_files_with_keys_are_their_owners_alone(tmp_path: Path) -> None:
     session = open_session("https-tls13")
     try:
-        session.save(str(tmp_path / "keys.pcapng"), [1, 2, 3])
+        session.save(str(tmp_path / "plain.pcapng"), [1, 2, 3])
+        session.save(str(tmp_path / "keys.pcapng"), [1, 2, 3], secrets=True)
     finally:
         session.close()
+    assert b"TRAFFIC_SECRET" not in (tmp_path / "plain.pcapng").read_bytes()
+    assert b"TRAFFIC_SECRET" in (tmp_path / "keys.pcapng").read_bytes()
     assert (tmp_path / "keys.pcapng").stat().st_mode & 0o077 == 0

@@ -180,7 +180,7 @@ def test_a_capture_that_is_dealt_out_comes_together_again(tmp_path: Path, name: 
     whole = open_session(str(captures_folder() / f"{name}.pcapng"))
     paths = [str(tmp_path / f"{n}.pcapng") for n in range(3)]
     for n, path in enumerate(paths):
-        whole.save(path, range(1 + n, whole.count + 1, 3))
+        whole.save(path, range(1 + n, whole.count + 1, 3), secrets=True)
     again = open_session(paths)
     assert columns(again) == columns(whole)
     for number in range(1, whole.count + 1):
@@ -197,7 +197,7 @@ def test_cells_of_packets_far_apart(tmp_path: Path) -> None:
     whole = open_session(str(captures_folder() / "websocket-chat.pcapng"))
     paths = [str(tmp_path / f"{n}.pcapng") for n in range(2)]
     for n, path in enumerate(paths):
-        whole.save(path, range(1 + n, whole.count + 1, 2))
+        whole.save(path, range(1 + n, whole.count + 1, 2), secrets=True)
     again = open_session(paths)
     names = ["frame.number", "ip.src", "ip.id", "tcp.srcport", "tcp.seq", "tcp.checksum"]
     assert list(lines(again, names, Style.parse([]), None)) == list(lines(whole, names, Style.parse([]), None))

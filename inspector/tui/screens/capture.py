@@ -334,7 +334,7 @@ class CaptureScreen(Screen[None]):
         elif event.kind == "search" and event.value:
             self._wanted = event.value
             self.action_again(1)
-        elif event.kind in ("save", "body") and value:
+        elif event.kind in ("save", "save-keys", "body") and value:
             self._save(event.kind, value, list(self.packets.numbers()), self.query_one(PacketsView).result)
 
     @on(Asked)
@@ -349,18 +349,22 @@ class CaptureScreen(Screen[None]):
         self.app.copy_to_clipboard(event.text)
         self.notify(f"{event.what} copied", timeout=2, markup=False)
 
-    def action_save(self) -> None:
-        """Save the packets in the list."""
+    def action_save(self, keys: bool = False) -> None:
+        """Save the packets in the list. keys: with those that the capture holds for decryption."""
         packets = self.packets
         name = os.path.splitext(os.path.basename(self.session.title))[0].replace(" ", "-")
-        self.post_message(Asked("save", f"Save {packets.total:,} packets as", f"{printable(name)}-saved.pcapng"))
+        words = f"Save {packets.total:,} packets {'and the keys ' if keys else ''}as"
+        self.post_message(Asked("save-keys" if keys else "save", words, f"{printable(name)}-saved.pcapng"))
 
     @work(thread=True, group="save")
     def _save(self, kind: str, path: str, numbers: list[int], result: Dissection | None) -> None:
         path = os.path.expanduser(path)
         try:
-            if kind == "save":
-                done = f"{self.session.save(path, numbers):,} packets saved in {path}"
+            if kind != "body":
+                keys = kind == "save-keys"
+                done = f"{self.session.save(path, numbers, keys):,} packets saved in {path}"
+                if self.session.source.secrets and not keys:
+                    done += ", without the keys that the capture holds (“Save packets and keys” keeps them)"
             else:
                 assert result is not None
                 done = f"{save_body(path, result):,} bytes saved in {path}"
@@ -388,8 +392,10 @@ class CaptureScreen(Screen[None]):
             ("Time: absolute", "the time of day, UTC", partial(packets.show_times, "absolute")),
             ("Time: delta", "seconds since the packet before", partial(packets.show_times, "delta")),
             ("Save packets", "those in the list, as pcapng (key w)", self.action_save),
+            ("Save packets and keys", "the same, with the TLS keys that this capture holds", partial(self.action_save, True)),
             ("Save body", "the HTTP body that completes in this packet (key x)", packets.action_save_body),
             ("Copy as curl", "the HTTP request in this packet (key C)", packets.action_copy_curl),
+            ("Copy as curl, with secrets", "the same, with credentials and cookies", partial(packets.action_copy_curl, True)),
             ("Request or response", "the other half of the exchange (key r)", packets.action_partner),
         ]
 

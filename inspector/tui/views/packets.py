@@ -314,10 +314,11 @@ class PacketsView(View):
         else:
             self.post_message(GoTo(number))
 
-    def action_copy_curl(self) -> None:
-        text = taking.of_request(self._result) if self._result is not None else ""
-        if text:
-            self.post_message(Copied(text, "the request as a curl command"))
+    def action_copy_curl(self, secrets: bool = False) -> None:
+        clean, whole = (taking.of_request(self._result, kept) if self._result is not None else "" for kept in (False, True))
+        if whole:
+            said = "" if secrets or clean == whole else ", its secrets redacted,"
+            self.post_message(Copied(whole if secrets else clean, f"the request as a curl command{said}"))
         else:
             self.notify("no HTTP request completes in this packet", timeout=3)
 
