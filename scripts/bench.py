@@ -7,6 +7,7 @@ the processor time and the peak memory, and the ratios; at the end a table of th
 
     scripts/bench.py [--rounds 3] [--connections 6000] [--gigabytes 1] [--capture FILE]
     scripts/bench.py --live 30 [--rate 50000]    live capture over loopback, as root; 0 packets a second: only where drops begin
+    scripts/bench.py --scale                     one, three and ten million packets; needs 10 GB of disk for a while
 
 On a machine that others use too, `--urgent` (as root) lets what is measured go first.
 """
@@ -31,7 +32,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from benching import live
+from benching import live, scale
 from benching.screen import HERE, Screen, hurry, ours
 
 EXCHANGES = 40  # requests on each connection: 4 packets each, with 7 for opening and closing make 167
@@ -300,7 +301,9 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=50_000, help="packets a second of live capture")
     parser.add_argument("--urgent", action="store_true", help="go before other work on this machine, as root")
     parser.add_argument("--capture", type=Path, help="measure on this capture instead")
+    parser.add_argument("--scale", action="store_true", help="only captures of one, three and ten million packets")
     options = parser.parse_args()
+    os.environ["OSI_INSPECT_NO_CACHE"] = "1"  # what is measured is reading
     if options.urgent:
         hurry(URGENT)
         atexit.register(hurry, "0")
@@ -313,6 +316,9 @@ def main() -> int:
                 TABLE.append(live.under_load(Path(folder), options.rate, options.live))
                 TABLE.append(live.rows(Path(folder)))
             TABLE.extend(live.where_drops_begin(Path(folder)))
+            return table()
+        if options.scale:
+            TABLE.extend(scale.scale(Path(folder)))
             return table()
         capture = options.capture
         if capture is None:

@@ -19,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parents[2]
 ROWS, COLUMNS = 40, 120
 DOWN = b"\x1b[B"
+FINISH = 60.0  # seconds that ending may take
 LONGEST = 2.0  # seconds that an answer may take
 AUTOGROUP = Path("/proc/self/autogroup")  # sched(7): a session is one group to the scheduler, and has its own nice value
 # The packet list's line under the cursor: the cursor, a mark, how bad it is, the packet's number.
@@ -108,6 +109,25 @@ class Screen:
     def resident(self) -> int:
         """Bytes that it has in memory."""
         return int(Path(f"/proc/{self.child}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def peak(self) -> int:
+        """The most bytes that it has had in memory."""
+        status = Path(f"/proc/{self.child}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def finish(self) -> None:
+        """End it as a user does, so that it writes what it has to write; by force where it does not end."""
+        self.press(b"Q")
+        end = time.perf_counter() + FINISH
+        try:
+            while time.perf_counter() < end:
+                self.read(0.1)
+            os.kill(self.child, signal.SIGKILL)
+        except OSError:  # it has gone, and its terminal with it
+            pass
+        os.waitpid(self.child, 0)
+        os.close(self.terminal)
 
     def close(self) -> None:
         """End it, by force."""
