@@ -11,27 +11,27 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from inspector.annotations.state.machines import changes, note
+from inspector.annotations.story.step import Narrated
 from inspector.core.layer import Layer, Note
 from inspector.core.span import Span
 from inspector.dissection.engine import Dissection
-from inspector.index import Index
+from inspector.protocols.websocket.websocket import Opcode
+from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 
 NEAR = 1000  # packets on either side: at most some seconds, where an answer takes milliseconds
 LOOKED_AT = 64  # packets that are dissected for one
-UDP = 17
+TCP, UDP = 6, 17
 ARP_REQUEST, ARP_REPLY = 1, 2
 
 
-class Around(Protocol):
-    """What is asked of a session."""
+class Around(Narrated, Protocol):
+    """What is asked of a session, beside what the story asks."""
 
-    @property
-    def index(self) -> Index: ...
     @property
     def complete(self) -> bool: ...
     def layers(self, number: int) -> Dissection: ...
-    def time_of(self, number: int) -> int: ...
 
 
 class Said(NamedTuple):
@@ -53,6 +53,31 @@ def add(capture: Around, result: Dissection) -> None:
     for layer in result.layers:
         if layer.protocol in ("icmp", "icmpv6") and layer.payloads and not layer.quoted:
             layer.notes.extend(_about(capture, result, layer))
+    flow = capture.index.flow_of(number)
+    if capture.complete and flow >= 0 and capture.index.flows.protocol(flow) == TCP:
+        _states(capture, result, flow)
+
+
+def _states(capture: Around, result: Dissection, flow: int) -> None:
+    """What the units of this packet change: the handshake of TLS, an HTTP/1 connection, an event stream, a WebSocket."""
+    units = {(layer.protocol, layer.span.buffer.id, layer.span.start): layer for layer in result.layers}
+    if not any(map(_may_change, result.layers)):
+        return
+    conversation = capture.conversation(flow)
+    exchanges = of_conversation(conversation, int(capture.index.flows.stream[flow]))
+    for change in changes(capture, conversation, conversation.tree.client, exchanges):
+        if change.packet == result.packet.number and change.unit is not None:
+            at = change.unit.span
+            layer = units.get((change.unit.protocol, at.buffer.id, at.start))
+            if layer is not None:
+                layer.notes.append(note(change, layer.span))
+
+
+def _may_change(layer: Layer) -> bool:
+    """Of the many units of a long stream, those that can change a state: the conversation is gone through for these alone."""
+    if layer.protocol == "http":
+        return layer.find("http.chunk_data") is None
+    return layer.protocol == "tls.handshake" or layer.value("websocket.opcode") == Opcode.CLOSE
 
 
 def said(result: Dissection) -> Said | None:

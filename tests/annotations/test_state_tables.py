@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from inspector.annotations.state import machines
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.span import Derived, Span
@@ -93,3 +94,62 @@ def test_the_states_of_the_bundled_captures_are_told_where_they_change() -> None
         finally:
             session.close()
     assert len(told) >= 10
+
+
+def steps() -> list[tuple[machines.Machine, str, str]]:
+    return [(machine, state, event) for machine in machines.MACHINES for state, event in machine.table]
+
+
+@pytest.mark.parametrize(("machine", "state", "event"), steps(), ids=lambda part: part if isinstance(part, str) else part.who)
+def test_every_step_of_the_other_tables_is_told(machine: machines.Machine, state: str, event: str) -> None:
+    """From its start the machine reaches the state, makes the step, and the note says why and where that is specified."""
+    path = reach(machine, state)
+    assert path is not None, "no way leads there"
+    change = list(machines.run(machine, [(number, name, None) for number, name in enumerate([*path, event], 1)]))[-1]
+    assert (change.before, change.event, change.packet) == (state, event, len(path) + 1)
+    span = Span(Derived("unit", "unit", bytes(4), []), 0, 4)
+    note = machines.note(change, span)
+    assert note.title == f"{machine.who}: {state} → {machine.table[state, event].to}"
+    assert note.at == span and note.why[0].isupper() and note.why.endswith(".") and len(note.why) > 20
+    assert SECTION.match(note.reference) or note.reference.startswith("WHATWG HTML, 9.2")
+
+
+def reach(machine: machines.Machine, state: str) -> list[str] | None:
+    """Events that lead from the start to a state."""
+    known: dict[str, list[str]] = {machine.start: []}
+    todo = [machine.start]
+    while todo:
+        at = todo.pop(0)
+        for (before, event), step in machine.table.items():
+            if before == at and step.to not in known:
+                known[step.to] = [*known[at], event]
+                todo.append(step.to)
+    return known.get(state)
+
+
+@pytest.mark.parametrize(
+    ("capture", "number", "expected"),
+    [
+        ("https-tls13", 12, {("TLS", "client"): "WAIT_SH", ("TLS", "server"): "RECVD_CH"}),
+        ("https-tls13", 14, {("TLS", "client"): "CONNECTED", ("TLS", "server"): "WAIT_FLIGHT2"}),
+        ("https-tls13", 16, {("TLS", "client"): "CONNECTED", ("TLS", "server"): "CONNECTED"}),
+        ("tls13-hello-retry", 14, {("TLS", "client"): "START", ("TLS", "server"): "START"}),
+        ("tls13-resumption", 31, {("TLS", "client"): "CONNECTED", ("TLS", "server"): "WAIT_FLIGHT2"}),
+        ("https-tls12", 18, {("TLS", "client"): "HAS_KEYS", ("TLS", "server"): "HAS_KEYS"}),
+        ("http-get", 12, {("HTTP/1", "both"): "busy"}),
+        ("http-get", 16, {("HTTP/1", "both"): "idle"}),
+        ("sse", 14, {("SSE", "client"): "OPEN", ("HTTP/1", "both"): "busy"}),
+        ("websocket-chat", 14, {("HTTP/1", "both"): "handed over"}),
+        ("websocket-chat", 102, {("WebSocket", "both"): "CLOSING"}),
+        ("websocket-chat", 103, {("WebSocket", "both"): "CLOSED"}),
+    ],
+)
+def test_the_states_at_a_packet(capture: str, number: int, expected: dict[tuple[str, str], str]) -> None:
+    session = open_session(capture)
+    try:
+        found = session.state(number).facts
+    finally:
+        session.close()
+    names = ("handshake", "connection", "event source")
+    states = {(fact.protocol, fact.holder): fact.value.partition(":")[0] for fact in found if fact.name in names}
+    assert expected.items() <= states.items()

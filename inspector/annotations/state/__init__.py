@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from inspector.annotations.findings.finding import TCP, Connection
-from inspector.annotations.state import application, secure, transport
+from inspector.annotations.state import application, machines, secure, transport
 from inspector.annotations.state.fact import Fact
 from inspector.annotations.state.restart import Answer, restart
 from inspector.annotations.story.step import Narrated
@@ -42,6 +42,8 @@ def state(capture: Narrated, number: int) -> State:
     facts += application.http(own, number)
     mates = _same_ends(capture, every, flow, ends.client)
     facts += application.cookies(capture, mates, number)
+    changes = machines.changes(capture, conversation, ends.client, [capture.detailed(one) for one in own])
+    facts += machines.current(changes, number)
     facts.sort(key=lambda fact: -fact.osi)
     return State(number, flow, facts, restart(capture, mates, number) if mates else None)
 

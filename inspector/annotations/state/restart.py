@@ -8,6 +8,7 @@ from typing import NamedTuple
 from inspector.annotations.state import tokens
 from inspector.annotations.state.fact import CANNOT_TELL
 from inspector.annotations.story.content import head_of
+from inspector.annotations.story.secure import agreed, messages
 from inspector.annotations.story.step import Narrated, listed
 from inspector.core.text import printable
 from inspector.protocols.http.head import Head
@@ -45,7 +46,15 @@ def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> An
         if unfinished:
             why += f"; and the answer to the first request (packet {between[0]}) was still under way"
         return Answer(NO, why, between, between)
+    going_on = first.response is not None and first.response.complete > second.request.first
+    if going_on and first.response is not None:
+        why = (
+            f"the answer to the first request (packet {between[0]}) went on until packet {first.response.complete}, while the"
+            f" second one was already under way (packet {between[1]}): a restart between them would have cut it off"
+        )
+        return Answer(NO, why, (between[0], between[1], first.response.complete), between)
     capture.detailed(second)
+    resumed = agreed(messages(capture, capture.conversation(second.flow)), second.request.first).resumed
     head = head_of(second, response=False)
     if head is None:
         return Answer(UNKNOWN, "the head of the second request cannot be read", between, between)
@@ -57,6 +66,8 @@ def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> An
             " outside it is nowhere in the bytes"
         )
         return Answer(UNKNOWN, why, between, between)
+    if resumed:
+        own += " (its TLS session is resumed: a server that had lost its ticket key would have asked for a full handshake)"
     if references:
         why = f"{own}, and {listed(references)}: the request itself says what the server needs"
         return Answer(YES, why, between, between)

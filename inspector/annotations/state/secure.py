@@ -27,7 +27,8 @@ def tls(capture: Narrated, conversation: Conversation, client: int, number: int)
         yield Fact(5, "TLS", BOTH, "version", session.version_text, packet, reference)
         yield Fact(5, "TLS", BOTH, "cipher suite", session.suite, packet, reference)
         if session.group:
-            yield Fact(5, "TLS", BOTH, "key exchange", session.group, packet, "RFC 8446, 4.2.8")
+            where = "RFC 8446, 4.2.8" if session.version >= TLS13 else "RFC 8422, 5.4"
+            yield Fact(5, "TLS", BOTH, "key exchange", session.group, packet, where)
         resumed = "resumed from an earlier one" if session.resumed else "a new one"
         yield Fact(5, "TLS", BOTH, "session", resumed, packet, "RFC 8446, 2.2" if session.version >= TLS13 else "RFC 5246, 7.3")
         if session.alpn:

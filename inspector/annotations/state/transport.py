@@ -63,10 +63,11 @@ def _sending(c: Connection, side: int, count: int, holder: str) -> Iterator[Fact
     if len(samples):
         yield Fact(4, "TCP", holder, "round trip, last measured", duration(samples[-1]), packet, "RFC 6298, 3")
         timer = _timer(samples)
-        words = f"{duration(timer)} from {many(len(samples), 'sample')} seen here"
+        words = f"{duration(timer)} by the formula, from {many(len(samples), 'round trip')} seen here"
         if timer < LEAST_RTO_NS:
-            words += ", which the RFC raises to 1.00 s (systems use less)"
-        yield Fact(4, "TCP", holder, "retransmission time-out by the RFC", words, packet, "RFC 6298, 2")
+            words += "; the RFC raises it to 1.00 s, systems use less"
+        words += ". What this end really waits is in no packet until it sends again"
+        yield Fact(4, "TCP", holder, "retransmission time-out, an estimate", words, packet, "RFC 6298, 2")
 
 
 def _furthest(numbers: Ints) -> int:
