@@ -14,7 +14,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 from textual.worker import get_current_worker
 
 from inspector.core.errors import InspectError
@@ -29,6 +29,7 @@ from inspector.tui.views import VIEWS
 from inspector.tui.views.packets import PacketsView
 from inspector.tui.views.view import View
 from inspector.tui.widgets.ask_line import AskLine
+from inspector.tui.widgets.key_line import KeyLine
 from inspector.tui.widgets.packet_list import PacketList
 from inspector.tui.widgets.tab_line import TabLine
 
@@ -73,7 +74,7 @@ class CaptureScreen(Screen[None]):
         with ContentSwitcher(initial=packets.id, id="view"):
             yield packets
         yield AskLine(id="asking")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one(TabLine).activate("packets")

@@ -10,12 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from inspector.core.text import printable
 from inspector.sources.bundled import bundled
 from inspector.tui.recent import recent_files
+from inspector.tui.widgets.key_line import KeyLine
 
 
 class HomeScreen(Screen[None]):
@@ -33,7 +34,7 @@ class HomeScreen(Screen[None]):
         yield OptionList(id="captures", classes="pane")
         with VerticalScroll(id="why", classes="pane"):
             yield Static(id="why-text", markup=False)
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._captures = bundled()
