@@ -14,6 +14,7 @@ from inspector.session import open_session
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.widgets.ask_line import AskLine
 from inspector.tui.widgets.field_tree import FieldTree
+from inspector.tui.widgets.key_line import KeyLine
 from inspector.tui.widgets.packet_list import PacketList
 
 
@@ -129,3 +130,16 @@ def test_saving_packets_and_a_body(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert (tmp_path / "body-22").read_bytes().startswith(b"<!DOCTYPE html>")
 
     drive(steps, "https-tls13")
+
+
+def test_a_click_on_the_line_of_keys_presses_one() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        line = screen_text(screen).splitlines()[-1]
+        await pilot.click(KeyLine, offset=(line.index("Filter") + 2, 0))
+        await settle(pilot)
+        assert screen.query_one(AskLine).open
+        assert screen_text(screen).splitlines()[-1].startswith(" tab Complete")
+        await press(pilot, "escape")
+        assert screen_text(screen).splitlines()[-1] == line
+
+    drive(steps)
