@@ -22,29 +22,28 @@ from inspector.core.span import Frame, Span
 from inspector.core.stream import Pdu
 from inspector.core.tcp_flags import segment_words
 from inspector.core.text import printable
-from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.dissection.fragments import Fragments
-from inspector.dissection.registry import Registry
 from inspector.export.rows import Row, packet_row
 from inspector.secrets.keylog import KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source, open_source, open_sources
 from inspector.sources.bundled import resolve
-from inspector.streams.analysis import Edges
 from inspector.streams.bulk import MANY, Segments
-from inspector.streams.conversation import Conversation
 from inspector.streams.facts import DNS_PORTS, Facts
 from inspector.streams.indexing import index_of, take_in
-from inspector.streams.tcp_layer import Tcp
-from inspector.streams.transports import transports
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
     from inspector.annotations.patterns import Pattern
     from inspector.annotations.state import State
     from inspector.annotations.story import Step
+    from inspector.dissection.engine import Dissection, Engine
+    from inspector.dissection.registry import Registry
     from inspector.protocols.encodings.schema import Schema
+    from inspector.streams.analysis import Edges
+    from inspector.streams.conversation import Conversation
     from inspector.streams.exchanges import Exchange
+    from inspector.streams.tcp_layer import Tcp
 
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 OPENING = 64  # packets of a flow within which its protocol shows
@@ -155,6 +154,8 @@ class Session:
     @cached_property
     def registry(self) -> Registry:
         """The protocols; they are imported when the first packet is dissected, which a list of flows may never need."""
+        from inspector.dissection.engine import make_registry
+
         try:
             return make_registry(self._decode_as)
         except KeyError as unknown:
@@ -163,6 +164,8 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """What dissects the packets."""
+        from inspector.dissection.engine import Engine
+
         return Engine(self.registry, self._fragments.offer)
 
     # --- the capture
@@ -331,6 +334,8 @@ class Session:
         conversation = self.conversation(flow)
         if self.index.value("payload_length", number) and not conversation.recognised(number):
             return None
+        from inspector.dissection.engine import Dissection
+
         result = Dissection(self.packet(number))
         for pdu in conversation.pdus(number):
             if pdu.protocol in only or self.registry.protocols[pdu.protocol].carries:
@@ -467,9 +472,13 @@ class Session:
 
     def reassembled(self, flow: int) -> Conversation:
         """A TCP flow put together and not read: soon there, and without any unit."""
+        from inspector.dissection.registry import Registry
+
         return self._put_together(self._conversation(flow, Registry(())))
 
     def _conversation(self, flow: int, registry: Registry | None = None) -> Conversation:
+        from inspector.streams.conversation import Conversation
+
         ports = (int(self.index.flows.sport(flow)), int(self.index.flows.dport(flow)))
         keys = self.keyring.of(flow)
         return Conversation(
@@ -560,6 +569,8 @@ class Session:
 
     def _enrich(self, result: Dissection) -> None:
         """What the flow knows: stream numbers, relative sequence numbers and scaled windows."""
+        from inspector.streams.transports import transports
+
         flows = self.index.flows
         for layer, transport in transports(result):
             found = flows.find(transport, result.packet.number)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.core.layer import Layer
 from inspector.core.packet import Interface
-from inspector.dissection.engine import Dissection
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
 
 NAMES = {7: "Application", 6: "Presentation", 5: "Session", 4: "Transport", 3: "Network", 2: "Data link", 1: "Physical"}
 BOXES = {

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import new
 
 from inspector.core.secrecy import Agreed, Cache, Missing, Opener
 from inspector.secrets.keylog import SESSION_ID, KeyLog
-from inspector.secrets.schedule import key_block, master_secret
-from inspector.secrets.suites import Mode, suite
 
 MAX_SESSIONS = 100_000  # session ids and tickets that are remembered
 
@@ -84,7 +81,10 @@ class FlowKeys:
     # --- TLS 1.3
 
     def traffic(self, label: str, client_random: bytes, name: str, version: int) -> Opener | Missing:
+        from hashlib import new
+
         from inspector.secrets.protection import Traffic
+        from inspector.secrets.suites import Mode, suite
 
         found = suite(name)
         if version != 0x0304 and not 0x7F19 <= version <= 0x7FFF:  # draft 25 is the first that authenticates the header
@@ -107,7 +107,11 @@ class FlowKeys:
     # --- TLS 1.0 to 1.2
 
     def connection(self, agreed: Agreed, client: bool) -> Opener | Missing:
+        from hashlib import new
+
         from inspector.secrets.protection import connection
+        from inspector.secrets.schedule import key_block
+        from inspector.secrets.suites import Mode, suite
 
         found = suite(agreed.suite)
         if not 0x0301 <= agreed.version <= 0x0303:
@@ -140,6 +144,8 @@ class FlowKeys:
             return master, f"the master secret of session id {short(agreed.session_id)}"
         premaster = log.find("RSA", agreed.premaster[:8]) if agreed.premaster else None
         if premaster is not None:
+            from inspector.secrets.schedule import master_secret
+
             transcript = agreed.transcript if agreed.extended_master_secret else b""
             master = master_secret(agreed.version, prf, premaster, randoms, transcript)
             return master, f"the premaster secret that was sent as {short(agreed.premaster)}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import select
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from stat import S_ISREG
@@ -201,6 +200,8 @@ class Unreadable(Exception):
 
 def spool_file() -> int:
     """A temporary file that only this process can reach: mode 0600, and unlinked at once."""
+    import tempfile
+
     fd, path = tempfile.mkstemp(prefix="osi-inspect-")
     os.unlink(path)
     return fd

@@ -5,19 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from inspector.core.packet import Packet
-from inspector.dissection.engine import Engine
 from inspector.dissection.fragments import Fragments
 from inspector.index import Columns, Index, Transport
 from inspector.sources import Source
-from inspector.streams.transports import transports
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Engine
 
 
 def index_of(source: Source, engine: Callable[[], Engine]) -> Index:
     """An empty index, whose slow path is the dissection of the packets that the columns cannot read."""
 
     def slow(packet: Packet) -> Sequence[Transport]:
+        from inspector.streams.transports import transports
+
         result = engine().dissect(packet, lambda: index.packet(packet.number).data)
         return [found for _, found in transports(result)]
 
@@ -33,6 +37,8 @@ def take_in(
     from inspector.index import cache
 
     def anew() -> Columns:
+        from inspector.dissection.engine import Engine
+
         again, other = source.again(), Engine(engine().registry, Fragments().offer)
         fresh = index_of(again, lambda: other)
         fresh.build()

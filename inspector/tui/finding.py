@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.core.span import Frame
-from inspector.dissection.engine import Dissection
 from inspector.session import Session
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
 
 LARGEST = 1 << 20  # bytes of one unit that are looked through
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}(?:[ :]?[0-9a-fA-F]{2})+)\Z")

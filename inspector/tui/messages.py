@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.stream import Pdu
-from inspector.dissection.engine import Dissection
 from inspector.tui.finding import Found
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
 
 
 class Loaded(Message):

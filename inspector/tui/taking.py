@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.span import Buffer
 from inspector.core.text import printable
-from inspector.dissection.engine import Dissection
 from inspector.export import curl, redaction
 from inspector.export.files import written
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
 
 LARGEST = 64 * 1024  # bytes that are copied as hexadecimal: terminals drop longer clipboards
 

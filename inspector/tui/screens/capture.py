@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,6 @@ from textual.worker import get_current_worker
 
 from inspector.core.errors import InspectError
 from inspector.core.text import printable
-from inspector.dissection.engine import Dissection
-from inspector.query.completion import Completion
 from inspector.session import Session
 from inspector.tui.finding import Found, search, wanted
 from inspector.tui.messages import Asked, Copied, Decrypts, GoTo, Loaded, Matched, ShowFlow
@@ -32,6 +30,10 @@ from inspector.tui.widgets.ask_line import AskLine
 from inspector.tui.widgets.key_line import KeyLine
 from inspector.tui.widgets.packet_list import PacketList
 from inspector.tui.widgets.tab_line import TabLine
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
+    from inspector.query.completion import Completion
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
 TELL = 0.2  # seconds between two looks at how far loading is

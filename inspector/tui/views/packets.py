@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from time import sleep
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -20,7 +20,6 @@ from inspector.core.layer import Layer, ranked
 from inspector.core.span import Buffer, Frame, Span, project, trace
 from inspector.core.stream import Pdu
 from inspector.core.text import printable
-from inspector.dissection.engine import Dissection
 from inspector.session import Session
 from inspector.tui import taking
 from inspector.tui.finding import Found
@@ -31,6 +30,9 @@ from inspector.tui.widgets.field_tree import FieldTree
 from inspector.tui.widgets.hex_view import HexView
 from inspector.tui.widgets.osi_stack import OsiStack
 from inspector.tui.widgets.packet_list import TIMES, PacketList
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
 
 SETTLE = 0.03  # seconds that the cursor rests on a packet before it is dissected: a held key passes many
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -14,12 +14,14 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from inspector.core.text import printable
-from inspector.query.completion import Completion
+
+if TYPE_CHECKING:
+    from inspector.query.completion import Completion
 
 HINTS = 6  # completions in view
 
 # What an answer means while it is typed: completions, what is wrong with it, and the column of that (-1 for none).
-Judge = Callable[[str], tuple[list[Completion], str, int]]
+Judge = Callable[[str], tuple[list["Completion"], str, int]]
 
 
 class Answer(Input):

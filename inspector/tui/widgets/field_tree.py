@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -12,9 +12,11 @@ from textual.widgets.tree import TreeNode
 from inspector.core.field import Field, Kind
 from inspector.core.layer import Layer
 from inspector.core.text import printable
-from inspector.dissection.engine import Dissection
 from inspector.tui.messages import Copied, FieldSelected, GoTo
 from inspector.tui.taking import of_entry
+
+if TYPE_CHECKING:
+    from inspector.dissection.engine import Dissection
 
 Entry = Layer | Field
 
