@@ -115,17 +115,25 @@ def test_saving_packets_and_a_body(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert screen.query_one(Input).value == "https-tls13-saved.pcapng"
         await press(pilot, "enter")
         saved = tmp_path / "https-tls13-saved.pcapng"
-        assert stat.S_IMODE(saved.stat().st_mode) == 0o600  # it holds keys
-        with_keys = open_session(str(saved))
-        assert with_keys.count == len(numbers)
-        assert with_keys.packet(1).data == screen.session.packet(numbers[0]).data
-        assert with_keys.comments(1) == screen.session.comments(numbers[0])
-        with_keys.close()
+        again = open_session(str(saved))
+        assert again.count == len(numbers) and not again.source.secrets
+        assert again.packet(1).data == screen.session.packet(numbers[0]).data
+        assert again.comments(1) == screen.session.comments(numbers[0])
+        again.close()
+        assert any("without the keys" in note.message for note in pilot.app._notifications)
         before = saved.read_bytes()
         await press(pilot, "w", "enter")
         assert screen.query_one(AskLine).open  # it exists: asked once more
         await press(pilot, "escape")
         assert saved.read_bytes() == before
+        screen.action_save(keys=True)
+        await settle(pilot)
+        screen.query_one(Input).value = "keys.pcapng"
+        await press(pilot, "enter")
+        assert stat.S_IMODE((tmp_path / "keys.pcapng").stat().st_mode) == 0o600
+        with_keys = open_session(str(tmp_path / "keys.pcapng"))
+        assert [b.data for b in with_keys.source.secrets] == [b.data for b in screen.session.source.secrets] != []
+        with_keys.close()
         await press(pilot, "G", "x", "enter")
         assert (tmp_path / "body-22").read_bytes().startswith(b"<!DOCTYPE html>")
 

@@ -320,7 +320,8 @@ class CaptureScreen(Screen[None]):
             if complaint:
                 self.query_one(AskLine).complain(complaint, column)
                 return
-        if event.kind in ("save", "body") and os.path.exists(value) and value != self._overwrite:
+        saving = event.kind in ("save", "save-keys", "body") and bool(value)
+        if saving and os.path.exists(os.path.expanduser(value)) and value != self._overwrite:
             self._overwrite = value
             self.query_one(AskLine).complain("that file exists; press Enter again to write over it, Esc to leave it")
             return
@@ -337,7 +338,7 @@ class CaptureScreen(Screen[None]):
         elif event.kind == "search" and event.value:
             self._wanted = event.value
             self.action_again(1)
-        elif event.kind in ("save", "save-keys", "body") and value:
+        elif saving:
             self._save(event.kind, value, list(self.packets.numbers()), self.query_one(PacketsView).result)
 
     @on(Asked)
