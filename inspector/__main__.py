@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
 from io import TextIOWrapper
 from typing import NoReturn
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk, or a terminal that is gone, answers
 
 
 def main() -> None:
@@ -45,6 +48,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"osi-inspect: standard output cannot be written to: {error.strerror}", file=sys.stderr)
+        status = 2
     _leave(status)
 
 

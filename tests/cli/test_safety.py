@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from inspector.cli import app
 from inspector.core.packet import Interface, Packet
@@ -25,10 +31,14 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202e\u206
 A, B, M = bytes([192, 0, 2, 10]), bytes([192, 0, 2, 80]), b"\x02\0\0\0\0\1"
 COMMANDS = [
     ["show"], ["show", "-x"], ["show", "--json"], ["flows"], ["flows", "--json"], ["info"], ["exchanges"],
-    ["exchanges", "--json"], ["exchanges", "--har"], ["findings"], ["explain"], ["follow", "--stream", "0"],
-    ["follow", "--stream", "0", "--json"],
+    ["exchanges", "--json"], ["exchanges", "--har"], ["exchanges", "--with-secrets"], ["findings"], ["findings", "--json"],
+    ["explain"], ["explain", "--all"], ["explain", "--json"], ["patterns"], ["patterns", "--json"], ["info", "--json"],
+    ["state", "-n", "1-9"], ["state", "--json"], ["walk", "-n", "1-9"], ["walk", "-n", "1-9", "--json"],
+    ["follow", "--stream", "0"], ["follow", "--stream", "0", "--json"], ["follow", "--stream", "0", "--hex"],
+    ["follow", "--stream", "udp:0"], ["follow", "--stream", "http:0"],
     ["fields", "-e", "http.request.uri", "-e", "http.host", "-e", "dns.qry.name", "-e", "sse.data", "-e", "frame.comment",
-     "-e", "tls.handshake.extensions_server_name", "-e", "http.authorization"],
+     "-e", "tls.handshake.extensions_server_name", "-e", "http.authorization", "-e", "x509sat.uTF8String",
+     "-e", "x509ce.dNSName"],
 ]  # fmt: skip
 
 
@@ -50,6 +60,22 @@ def client_hello(name: bytes) -> bytes:
     return b"\x16\x03\x01" + struct.pack(">H", len(message)) + message
 
 
+def certificate() -> bytes:
+    """A ServerHello and a certificate whose subject, issuer and other names are hostile."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    names = (NameOID.COMMON_NAME, EVIL[:60]), (NameOID.ORGANIZATION_NAME, EVIL[:60])
+    subject = x509.Name([x509.NameAttribute(kind, text) for kind, text in names])
+    other = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("http://[bold]x[/]"), x509.DNSName("a\x1b[2J\x07b")])
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(1)
+    made = made.not_valid_before(start).not_valid_after(start).add_extension(other, critical=False)
+    der = made.sign(key, None).public_bytes(Encoding.DER)
+    chain = len(der).to_bytes(3, "big") + der
+    answer = b"\x02\0\0\x26\x03\x03" + bytes(32) + b"\0\xc0\x2f\0"
+    body = answer + b"\x0b" + (len(chain) + 3).to_bytes(3, "big") + len(chain).to_bytes(3, "big") + chain
+    return b"\x16\x03\x03" + struct.pack(">H", len(body)) + body
+
+
 def frames() -> list[bytes]:
     evil = EVIL.encode()
     label = evil[:60]
@@ -62,7 +88,7 @@ def frames() -> list[bytes]:
         ip(17, A, B, struct.pack(">HHHH", 5000, 53, 8 + len(question), 0) + question),
         tcp(40000, 80, 99, 0, 2), tcp(80, 40000, 499, 100, 18), tcp(40000, 80, 100, 500, 24, request),
         tcp(80, 40000, 500, 100 + len(request), 24, head + events),
-        tcp(40001, 443, 99, 0, 2), tcp(40001, 443, 100, 0, 24, client_hello(evil)),
+        tcp(40001, 443, 99, 0, 2), tcp(40001, 443, 100, 0, 24, client_hello(evil)), tcp(443, 40001, 0, 0, 24, certificate()),
         ip(1, B, A, bytes.fromhex("0303000000000000") + quoted),  # quotes a conversation that is not in the capture
     ]  # fmt: skip
 
@@ -95,6 +121,29 @@ def test_the_names_of_files_are_printed_with_care(tmp_path: Path) -> None:
         assert not UNSAFE.search(done.stderr.replace("\n", "")), repr(done.stderr)
 
 
+def test_the_capture_has_hostile_text_in_every_place(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tests above look at nothing if these do not show."""
+    app(["show", capture])
+    out = capsys.readouterr().out
+    places = "Subject", "Issuer", "Server name", "Full URI", "Target", "Host", "Reason", "comment", "Name", "data", "event: "
+    for place in places:
+        assert any(place in row and "]0;owned" in row for row in out.splitlines()), place
+    app(["info", capture])
+    assert any(row.startswith("Interface") and "]0;owned" in row for row in capsys.readouterr().out.splitlines())
+
+
+def test_nothing_is_asked_of_the_network(capture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"the network was asked: {arguments}")
+
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "sendto", refuse)
+    for command in COMMANDS:
+        app([command[0], capture, *command[1:]])
+
+
 def test_secrets_are_left_out_of_reports(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
     app(["exchanges", capture, "--har"])
     out = capsys.readouterr().out
@@ -125,7 +174,7 @@ def pcap(path: Path, records: list[tuple[int, int, bytes, int]], snap: int = 262
 
 
 def test_clocks_that_run_backwards_and_stand_still(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    times = [(9, 0), (8, 5), (8, 5), (0, 0), (0, 0), (7, 1), (6, 0), (5, 0)]
+    times = [(9, 0), (8, 5), (8, 5), (0, 0), (0, 0), (7, 1), (6, 0), (5, 0), (5, 0)]
     path = pcap(tmp_path / "a.pcap", [(s, u, data, len(data)) for (s, u), data in zip(times, frames(), strict=True)])
     for command in (["show", "--json"], ["flows"], ["exchanges", "--json"], ["findings"], ["explain"], ["info"]):
         assert app([command[0], path, *command[1:]]) == 0
