@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,44 @@ def test_without_a_further_request_nothing_can_be_told() -> None:
     finally:
         session.close()
     assert answer is not None and answer.verdict == "this capture cannot tell" and not answer.packets
+
+
+def test_what_lies_below_and_beside_the_connection() -> None:
+    """The neighbour's hardware address from ARP, and the name's address from DNS with the time that it is still good for."""
+    found = at("http-get", 12)
+    assert found["DNS", "client", "remembered answer"] == "www.example.test is 192.0.2.80; good for 300 more of 300 seconds"
+    assert found["ARP", "client", "neighbour"].startswith("192.0.2.80 is at 00:00:5e:00:53:50")
+    assert found["ARP", "server", "neighbour"].startswith("192.0.2.10 is at 00:00:5e:00:53:0a")
+    assert ("ARP", "client", "neighbour") not in at("http-get", 7) and ("ARP", "client", "neighbour") in at("http-get", 8)
+    assert at("http-keepalive", 9)["ND", "client", "neighbour"].startswith("2001:db8::80 is at 00:00:5e:00:53:50")
+
+
+def test_a_question_waits_for_its_answer() -> None:
+    assert at("dns-udp", 3)["DNS", "client", "waits for an answer"].startswith("Query  A www.example.test")
+    answered = at("dns-udp", 4)
+    assert ("DNS", "client", "waits for an answer") not in answered
+    assert answered["DNS", "client", "remembered answer"].endswith("good for 300 more of 300 seconds")
+    assert ("DNS", "client", "waits for an answer") in at("dns-udp", 35)
+
+
+def test_the_timer_is_said_to_be_an_estimate() -> None:
+    found = at("http-get", 16)
+    value = found["TCP", "client", "retransmission time-out, an estimate"]
+    assert "by the formula" in value and "in no packet" in value
+
+
+def test_a_restart_would_cut_what_is_under_way(tmp_path: Path) -> None:
+    """The second request goes out on a connection of its own, before the answer to the first is whole."""
+    session = open_session("http1-six-connections")
+    try:
+        found = session.exchanges()
+        first = next(
+            one
+            for one, two in pairwise(found)
+            if one.flow != two.flow and two.request and one.response and one.response.complete > two.request.first
+        )
+        assert first.request is not None
+        answer = session.state(first.request.first).restart
+    finally:
+        session.close()
+    assert answer is not None and answer.verdict == "no" and "cut it off" in answer.why and len(answer.packets) == 3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from inspector.annotations.around import Around
 from inspector.annotations.findings.finding import TCP, Connection
-from inspector.annotations.state import application, machines, secure, transport
-from inspector.annotations.state.fact import Fact
+from inspector.annotations.state import application, caches, machines, secure, transport
+from inspector.annotations.state.fact import BOTH, CLIENT, SERVER, Fact
 from inspector.annotations.state.restart import Answer, restart
 from inspector.annotations.story.step import Narrated
 from inspector.annotations.story.transport import Ends
@@ -24,12 +26,12 @@ class State(NamedTuple):
     restart: Answer | None
 
 
-def state(capture: Narrated, number: int) -> State:
+def state(capture: Around, number: int) -> State:
     """The state once packet `number` has arrived, layer 7 first."""
     flow = capture.index.flow_of(number)
     flows = capture.index.flows
     if flow < 0 or flows.protocol(flow) != TCP:
-        return State(number, flow, [], None)
+        return State(number, flow, sorted(_without(capture, number, flow), key=lambda fact: -fact.osi), None)
     ends = Ends(capture, Connection(capture, flow))
     facts = list(transport.tcp(ends, number))
     conversation = capture.conversation(flow)
@@ -44,8 +46,22 @@ def state(capture: Narrated, number: int) -> State:
     facts += application.cookies(capture, mates, number)
     changes = machines.changes(capture, conversation, ends.client, [capture.detailed(one) for one in own])
     facts += machines.current(changes, number)
+    addresses = flows.addresses(flow)
+    facts += caches.names(capture, number, addresses[1 - ends.client])
+    facts += caches.neighbours(capture, number, {CLIENT: addresses[ends.client], SERVER: addresses[1 - ends.client]})
     facts.sort(key=lambda fact: -fact.osi)
     return State(number, flow, facts, restart(capture, mates, number) if mates else None)
+
+
+def _without(capture: Around, number: int, flow: int) -> Iterator[Fact]:
+    """What is remembered at a packet that belongs to no TCP conversation."""
+    if flow >= 0:
+        text = "none: each datagram stands alone; a NAT or firewall on the way remembers the ports for a while"
+        yield Fact(4, "UDP", BOTH, "connection", text, number, "RFC 768; RFC 4787, 4.3")
+        yield from caches.waiting(capture, number, flow)
+    ends = caches.unconnected(capture, number)
+    if ends is not None:
+        yield from caches.neighbours(capture, number, ends)
 
 
 def _same_ends(capture: Narrated, exchanges: list[Exchange], flow: int, client: int) -> list[Exchange]:
