@@ -15,6 +15,7 @@ from inspector.annotations.state.machines import changes, note
 from inspector.core.layer import Layer, Note
 from inspector.dissection.engine import Dissection
 from inspector.protocols.websocket.websocket import Opcode
+from inspector.streams.analysis import FIN, RST
 from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 
@@ -44,9 +45,11 @@ def _states(capture: Around, result: Dissection, flow: int) -> None:
     conversation = capture.conversation(flow)
     exchanges = of_conversation(conversation, int(capture.index.flows.stream[flow]))
     for change in changes(capture, conversation, conversation.tree.client, exchanges):
-        if change.packet == result.packet.number and change.unit is not None:
-            at = change.unit.span
-            layer = units.get((change.unit.protocol, at.buffer.id, at.start))
+        if change.packet == result.packet.number:
+            layer = result.last("tcp")
+            if change.unit is not None:
+                at = change.unit.span
+                layer = units.get((change.unit.protocol, at.buffer.id, at.start))
             if layer is not None:
                 layer.notes.append(note(change, layer.span))
 
@@ -55,6 +58,8 @@ def _may_change(layer: Layer) -> bool:
     """Of the many units of a long stream, those that can change a state: the conversation is gone through for these alone."""
     if layer.protocol == "http":
         return layer.find("http.chunk_data") is None
+    if layer.protocol == "tcp":
+        return bool(int(layer.value("tcp.flags", 0)) & (FIN | RST)) and not layer.quoted
     return layer.protocol == "tls.handshake" or layer.value("websocket.opcode") == Opcode.CLOSE
 
 

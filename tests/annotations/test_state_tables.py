@@ -109,7 +109,7 @@ def test_every_step_of_the_other_tables_is_told(machine: machines.Machine, state
     assert (change.before, change.event, change.packet) == (state, event, len(path) + 1)
     span = Span(Derived("unit", "unit", bytes(4), []), 0, 4)
     note = machines.note(change, span)
-    assert note.title == f"{machine.who}: {state} → {machine.table[state, event].to}"
+    assert note.title == f"{machine.protocol} {machine.who}: {state} → {machine.table[state, event].to}"
     assert note.at == span and note.why[0].isupper() and note.why.endswith(".") and len(note.why) > 20
     assert SECTION.match(note.reference) or note.reference.startswith("WHATWG HTML, 9.2")
 
@@ -141,7 +141,9 @@ def reach(machine: machines.Machine, state: str) -> list[str] | None:
         ("sse", 14, {("SSE", "client"): "OPEN", ("HTTP/1", "both"): "busy"}),
         ("websocket-chat", 14, {("HTTP/1", "both"): "handed over"}),
         ("websocket-chat", 102, {("WebSocket", "both"): "CLOSING"}),
-        ("websocket-chat", 103, {("WebSocket", "both"): "CLOSED"}),
+        ("websocket-chat", 103, {("WebSocket", "both"): "CLOSING, both"}),
+        ("websocket-chat", 105, {("WebSocket", "both"): "CLOSED"}),
+        ("sse-cut", 22, {("SSE", "client"): "CONNECTING"}),
     ],
 )
 def test_the_states_at_a_packet(capture: str, number: int, expected: dict[tuple[str, str], str]) -> None:

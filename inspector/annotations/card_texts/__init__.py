@@ -33,7 +33,7 @@ SECTIONS: dict[str, str] = {
     "dns": "RFC 1035, 4 (messages and transports), 7 (resolvers); RFC 1034, 3 to 5; RFC 2181, 5 and 9",
     "dhcp": "RFC 2131, 2 to 4; RFC 2132",
     "ntp": "RFC 5905, 3, 7 and 8",
-    "stun": "RFC 8489, 5 to 7 and 14",
+    "stun": "RFC 8489, 5, 6 and 14",
     "tls": "RFC 8446, 4, 5 and 6; RFC 5246, 6 and 7; RFC 6066, 3 (SNI)",
     "http": "RFC 9112, 2, 6, 7 and 9; RFC 9110, 3, 4, 7 and 15",
     "http2": "RFC 9113, 4, 5, 6 and 7; RFC 7541",

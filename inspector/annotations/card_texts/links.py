@@ -161,7 +161,7 @@ CARDS: dict[str, Card] = {
         "never beyond the link: bridges do not forward it, they make their own",
         "none",
         "a BPDU that does not come any more is aged out, and the tree is worked out anew",
-        "IEEE 802.1D, 8 and 9; IEEE 802.1Q, 13",
+        "IEEE 802.1D, 9 and 17; IEEE 802.1Q, 13 and 14",
     ),
     "lldp": Card(
         "binary: type, length, value; the first three are chassis, port and time to live",

@@ -135,7 +135,7 @@ CARDS: dict[str, Card] = {
         "neighbour to neighbour",
         "a window of one packet for each neighbour, paced by the link's bandwidth",
         "packets that matter are acknowledged and sent again; hellos find a dead neighbour",
-        "RFC 7868, 3 and 5",
+        "RFC 7868",
     ),
     "rsvp": Card(
         "binary: version, type, checksum; then objects",
@@ -201,6 +201,6 @@ CARDS: dict[str, Card] = {
         "as IP; a path that fails is replaced by another address of the peer",
         "the receiver's window, and a congestion window for each path, as in TCP",
         "CRC32c over the packet; selective acknowledgements; what is missing is sent again; heartbeats",
-        "RFC 9260, 1.5, 3, 6 and 7",
+        "RFC 9260, 3, 6 and 7",
     ),
 }

@@ -179,6 +179,6 @@ CARDS: dict[str, Card] = {
         "as UDP; inside, by the addresses that belong to each key",
         "none of its own; a cookie reply holds off floods",
         "authenticated encryption; counters keep out replays; the handshake is repeated; what is wrong is not answered",
-        "WireGuard: Next Generation Kernel Network Tunnel, 5",
+        "WireGuard: Next Generation Kernel Network Tunnel, 5 and 6",
     ),
 }

@@ -21,6 +21,7 @@ from inspector.protocols.http.head import Head
 from inspector.protocols.tls.wire import HELLO_RETRY
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange
+from inspector.streams.tcp_states import Event as TcpEvent
 
 
 class Step(NamedTuple):
@@ -155,6 +156,13 @@ HTTP1 = Machine(
         ("busy", "answered, close"): Step(
             "closing", "one side said close, or speaks HTTP/1.0 without keep-alive: no request may follow", "RFC 9112, 9.6"
         ),
+        ("idle", "TCP ends"): Step(
+            "closed", "one side ends it between two requests; a request that crosses that on the way is lost", "RFC 9112, 9.5"
+        ),
+        ("busy", "TCP ends"): Step(
+            "closed", "one side ends it while a request is under way: what was done of it is not known", "RFC 9112, 9.3.1"
+        ),
+        ("closing", "TCP ends"): Step("closed", "as one side had said", "RFC 9112, 9.6"),
         ("busy", "upgraded"): Step(
             "handed over", "from here on the connection speaks another protocol, not HTTP", "RFC 9110, 7.8 and 9.3.6"
         ),
@@ -169,13 +177,17 @@ EVENTS = Machine(
             "OPEN", "status 200 and the type of an event stream: events may come", "WHATWG HTML, 9.2.3"
         ),
         ("OPEN", "end"): Step(
-            "CONNECTING", "the response has ended: the client waits, and asks again with Last-Event-ID", "WHATWG HTML, 9.2.3"
+            "CONNECTING", "the response has ended: an EventSource waits and asks again", "WHATWG HTML, 9.2.3"
+        ),
+        ("OPEN", "TCP ends"): Step(
+            "CONNECTING", "the connection broke: an EventSource waits and asks again", "WHATWG HTML, 9.2.3"
         ),
         ("CONNECTING", "refused"): Step(
             "CLOSED", "another status or type than that of an event stream: the client does not ask again", "WHATWG HTML, 9.2.3"
         ),
     },
 )
+_CLOSED = "RFC 6455, 7.1.4"
 WEBSOCKET = Machine(
     "WebSocket",
     "connection",
@@ -189,7 +201,12 @@ WEBSOCKET = Machine(
             "CLOSING", "one side has sent Close and says no more; the other is to answer with its own", "RFC 6455, 7.1.3"
         ),
         ("CLOSING", "Close of the other side"): Step(
-            "CLOSED", "both have sent Close; the server is to end the TCP connection first", "RFC 6455, 7.1.1 and 7.1.4"
+            "CLOSING, both", "both have sent Close; the server is to end the TCP connection first", "RFC 6455, 7.1.1"
+        ),
+        ("CLOSING, both", "TCP ends"): Step("CLOSED", "the closing handshake is complete: a clean close", _CLOSED),
+        ("CLOSING", "TCP ends"): Step("CLOSED", "the other side has not sent its Close: not a clean close", _CLOSED),
+        ("OPEN", "TCP ends"): Step(
+            "CLOSED", "TCP ends and nobody has sent Close: programs are told 1006, which is never sent", "RFC 6455, 7.1.5"
         ),
     },
 )
@@ -218,11 +235,14 @@ def changes(capture: Narrated, conversation: Conversation, client: int, exchange
     found = messages(capture, conversation)
     every = [*run(CLIENT_HANDSHAKE, _handshake(found, client, client)),
              *run(SERVER_HANDSHAKE, _handshake(found, client, 1 - client))]  # fmt: skip
-    every += run(HTTP1, _requests(capture, exchanges))
+    ends = (TcpEvent.SENDS_FIN, TcpEvent.SENDS_RST)
+    closing = [change.packet for change in capture.tcp(conversation.id).states.transitions if change.event in ends]
+    over: list[Event] = [(packet, "TCP ends", None) for packet in closing[:1]]
+    every += run(HTTP1, [*_requests(capture, exchanges), *over])
     for key, one in enumerate(exchanges):
         if one.media == "text/event-stream":
-            every += run(EVENTS, _events(one), key)
-    every += _sockets(conversation, exchanges)
+            every += run(EVENTS, [*_events(one), *over], key)
+    every += _sockets(conversation, exchanges, over)
     return sorted(every, key=lambda change: change.packet)
 
 
@@ -295,7 +315,7 @@ def _events(one: Exchange) -> Iterator[Event]:
         yield one.response.complete, "end", units[-1] if units else None
 
 
-def _sockets(conversation: Conversation, exchanges: Sequence[Exchange]) -> Iterator[Change]:
+def _sockets(conversation: Conversation, exchanges: Sequence[Exchange], over: Sequence[Event]) -> Iterator[Change]:
     """A WebSocket for each node of the tree that has frames, opened by the answer before them."""
     frames: dict[int, list[Pdu]] = {}
     for packet in sorted(conversation.tree.pdus):
@@ -322,7 +342,7 @@ def _sockets(conversation: Conversation, exchanges: Sequence[Exchange]) -> Itera
             if pdu.span.buffer.read(pdu.span.start, pdu.span.start + 1)[0] & 15 == _CLOSE and pdu.direction not in closed:
                 events.append((pdu.packet, "Close of the other side" if closed else "Close", pdu))
                 closed.add(pdu.direction)
-        yield from run(WEBSOCKET, events, key)
+        yield from run(WEBSOCKET, [*events, *over], key)
 
 
 def current(found: Iterable[Change], number: int) -> Iterator[Fact]:
@@ -349,5 +369,5 @@ _PLACES = {
 def note(change: Change, at: Span) -> Note:
     """A change as a note on the bytes that bring it."""
     why = f"{change.step.why[0].upper()}{change.step.why[1:]}."
-    title = f"{change.machine.who}: {change.before} → {change.step.to}"
+    title = f"{change.machine.protocol} {change.machine.who}: {change.before} → {change.step.to}"
     return Note(at, title, why, change.step.reference, Rank.DETAIL if change.machine is HTTP1 else Rank.STEP)

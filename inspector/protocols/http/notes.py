@@ -10,9 +10,10 @@ from inspector.protocols.http.framing import body_of
 from inspector.protocols.http.head import Head
 from inspector.protocols.http.semantics import of_method, of_status
 
-TOLD = (100, 101, 206, 304, 412, 416)  # status codes that have notes of their own
+TOLD = (100, 101, 304, 412)  # status codes that have notes of their own
 KEPT_METHOD = {307: "15.4.8", 308: "15.4.9"}
 REDIRECTS = {301: "15.4.2", 302: "15.4.3", 303: "15.4.4", **KEPT_METHOD}
+WITH = {**dict.fromkeys(REDIRECTS, "location"), 206: "content-range", 416: "content-range"}  # the same, with that header
 
 
 class Message:
@@ -73,7 +74,7 @@ def _asks(message: Message) -> Notes:
         where = f"{target[:80]} on {host[:60]}" if host and target.startswith("/") else target[:80]
         why, reference = of_method(method[:20], where)
         yield Note(message.start.span, "what is asked", why, reference)
-    elif message.code not in TOLD and not (message.code in REDIRECTS and message.line("location")):
+    elif message.code not in TOLD and not (message.code in WITH and message.line(WITH[message.code])):
         why, reference = of_status(message.code)
         if why:
             yield Note(message.start.span, "what is answered", why, reference)

@@ -60,9 +60,13 @@ def explain(layer: Layer) -> list[Note]:
     if source.value == target.value and opcode.value in (REQUEST, REPLY):
         why = f"{source.text} is at {mac.text}: nobody asked. Caches are corrected, and a second owner would object."
         return [Note(source.span, "announcement", why, "RFC 5227, 2.3 and 2.4")]
+    wanted = layer.find("arp.dst.hw_mac")
+    if opcode.value == REQUEST and wanted is not None and any(wanted.value):
+        why = f"{source.text} remembers {target.text} at {wanted.text}, and asks it alone whether that is still so."
+        return [Note(wanted.span, "still there?", why, "RFC 1122, 2.3.2.1")]
     if opcode.value == REQUEST:
         why = f"{source.text} has a packet for {target.text}, or for something behind it, and needs the hardware address"
-        why += f" to send a frame to. {target.text} alone answers; until then the packet waits."
+        why += f" to send a frame to. Who owns {target.text} answers; until then the packet waits."
         learns = f"The question itself says that {source.text} is at {mac.text}: who answers need not ask back."
         return [
             Note(target.span, f"who has {target.text}?", why, "RFC 826, Packet Generation"),

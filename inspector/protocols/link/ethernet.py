@@ -111,7 +111,7 @@ def explain(layer: Layer) -> list[Note]:
         notes.append(Note(destination.span, "to a group", why, where))
     else:
         why = f"From {source.text} to {destination.text}, which is the next hop on this link: the host, or a router.{holds}"
-        notes.append(Note(destination.span, "one link", why, "IEEE 802.3, 3.2.3; RFC 894"))
+        notes.append(Note(destination.span, "one link", why, "IEEE 802.3, 3.2.3"))
     notes.append(_whose(source.span, sender, source.text))
     padding = layer.find("eth.padding")
     if padding is not None:

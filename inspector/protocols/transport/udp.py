@@ -10,7 +10,6 @@ from inspector.protocols.transport.ports import verify
 
 HEADER = 8
 SYSTEM = 1024  # ports below it are the system's (RFC 6335, 6)
-CHOSEN = 32_768  # where systems begin to choose ports by themselves (Linux; IANA says 49,152: RFC 6335, 6)
 
 FIELDS = catalog(
     u16("udp.srcport", "Source port"),
@@ -50,18 +49,15 @@ def explain(layer: Layer) -> list[Note]:
     length, checksum = layer.find("udp.length"), layer.find("udp.checksum")
     if source is None or destination is None or length is None:
         return []
-    if source.value == destination.value:
-        why = f"Port {source.value:,} at both ends: programs that speak as equals, or to a group."
-    elif min(source.value, destination.value) >= CHOSEN:
-        why = f"From {source.value:,} to {destination.value:,}: both ports look as if a system had chosen them."
-    else:
-        service, own = sorted((source.value, destination.value))
+    service, own = sorted((source.value, destination.value))
+    if service == own:
+        why = f"Port {own:,} at both ends: programs that speak as equals, or to a group."
+    elif service < SYSTEM <= own:
         to = "It goes to" if destination.value == service else "It comes from"
         why = f"{to} port {service:,}, which the service is known by; {own:,} is the port that the client's system chose, so"
-        why += " that"
-        why += " answers find back."
-        if own < CHOSEN and service >= SYSTEM:
-            why = f"From {source.value:,} to {destination.value:,}."
+        why += " that answers find back."
+    else:
+        why = f"From port {source.value:,} to port {destination.value:,}."
     why += " No handshake comes before it, and nobody acknowledges it: what is lost, the application must ask for again."
     notes = [Note(destination.span, "a datagram that stands alone", why, "RFC 768; RFC 6335, 6; RFC 8085, 3.3")]
     size = length.value - HEADER
