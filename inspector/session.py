@@ -491,7 +491,7 @@ class Session:
 
     def _columns(self, packet: npt.NDArray[np.int64]) -> Segments:
         names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset", "offset")
-        columns = (self.index.column(name)[packet - 1].astype(np.int64) for name in names)
+        columns = (self.index.at(name, packet - 1).astype(np.int64) for name in names)
         direction, sequence, acknowledgement, flags, length, captured, payload, offset = columns
         have = np.where(payload >= 0, np.clip(captured - payload, 0, length), length)
         place = np.where(payload >= 0, offset + payload, -1)
@@ -533,7 +533,7 @@ class Session:
         if self.index.flows.protocol(flow) != TCP:
             return None
         packets = self.index.flow_packets(flow)[:OPENING]
-        for packet in packets[self.index.column("payload_length")[packets - 1] > 0].tolist():
+        for packet in packets[self.index.at("payload_length", packets - 1) > 0].tolist():
             span = self._payload(packet)
             head = span.buffer.read(span.start, min(span.start + CLIENT_HELLO_HEAD, span.stop))
             if head[:2] == b"\x16\x03" and head[5:6] == b"\x01":
@@ -620,7 +620,7 @@ class Session:
         lookups: Lookups | None = None
         plain = None if self._decode_as else Plain(self.index)
         for flow in range(len(flows)):
-            if flows.protocol(flow) != TCP or not self.index.column("payload_length")[self.index.flow_packets(flow) - 1].any():
+            if flows.protocol(flow) != TCP or not self.index.at("payload_length", self.index.flow_packets(flow) - 1).any():
                 continue
             own = plain.exchanges(flow) if plain is not None else None
             conversation = None

@@ -33,11 +33,11 @@ class Course:
     def __init__(self, index: Index, flow: int) -> None:
         self.packet: Ints = index.flow_packets(flow)
         rows = self.packet - 1
-        times = index.column("time_ns")[rows].astype(np.int64)
+        times = index.at("time_ns", rows).astype(np.int64)
         self.begun = int(times[0]) if len(times) else 0
         self.time: Ints = times - self.begun
-        self.direction = index.column("direction")[rows]
-        self.length: Ints = index.column("payload_length")[rows].astype(np.int64)
+        self.direction = index.at("direction", rows)
+        self.length: Ints = index.at("payload_length", rows).astype(np.int64)
         self.is_tcp = index.flows.protocol(flow) == TCP
         self._index, self._rows, self._flow = index, rows, flow
 
@@ -98,7 +98,7 @@ class Course:
         return found
 
     def _column(self, name: str, rows: Ints) -> Ints:
-        return self._index.column(name)[self._rows[rows]].astype(np.int64)
+        return self._index.at(name, self._rows[rows]).astype(np.int64)
 
 
 def _unwrapped(numbers: Ints, base: int) -> Ints:

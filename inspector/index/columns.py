@@ -31,6 +31,7 @@ TYPES: dict[str, str] = {
 SHAPE_OTHER, SHAPE_IPV4_TCP, SHAPE_IPV4_UDP, SHAPE_IPV6_TCP, SHAPE_IPV6_UDP = 0, 1, 2, 3, 4
 
 Column = npt.NDArray[Any]
+Rows = npt.NDArray[np.integer[Any]]
 
 
 class Columns:
@@ -60,6 +61,21 @@ class Columns:
         if not 0 <= row < self.count:
             raise IndexError(row)
         return int(self._blocks[row // BLOCK][name][row % BLOCK])
+
+    def at(self, name: str, rows: Rows) -> Column:
+        """The values of some rows, in their order. Of few blocks, or of rows that ascend, nothing is put together."""
+        kept = self._joined.get(name)
+        if kept is not None and kept[0] == self.count:
+            return kept[1][rows]
+        blocks = rows // BLOCK
+        cuts = np.flatnonzero(blocks[1:] != blocks[:-1]) + 1
+        if len(cuts) > len(self._blocks) or not len(rows):
+            return self.column(name)[rows]
+        starts = [0, *cuts.tolist()]
+        parts = []
+        for start, stop, number in zip(starts, [*starts[1:], len(rows)], blocks[starts].tolist(), strict=True):
+            parts.append(self._blocks[number][name][rows[start:stop] - number * BLOCK])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def since(self, name: str, start: int) -> Column:
         """The rows of a column from `start` on; of a capture that grows, without a look at what was there before."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.core.packet import Interface, Packet
-from inspector.index.columns import TYPES, Column, Columns
+from inspector.index.columns import BLOCK, TYPES, Column, Columns, Rows
 from inspector.index.decode import Decoded, decode
 from inspector.index.flows import TCP, FlowTable, Transport
 from inspector.index.lane import Lane
@@ -18,7 +18,7 @@ from inspector.sources import Batch, Source
 
 PIECE = 32_768  # packets handled at a time: short enough that another thread's key press is not kept waiting
 SYN, ACK = 0x02, 0x10
-FEW = 16  # flows of which the packets are looked up before all packets are put in order, flow by flow
+FEW = 200  # flows of which the packets are looked up before all packets are put in order, flow by flow
 ABSENT = ("flow", "network_offset", "payload_offset")  # columns in which -1 says that there is none
 
 
@@ -46,6 +46,10 @@ class Index:
     def column(self, name: str) -> Column:
         """A column, one value a packet."""
         return self._columns.column(name)
+
+    def at(self, name: str, rows: Rows) -> Column:
+        """A column's values in these rows, which count from 0: without the whole column being put together for it."""
+        return self._columns.at(name, rows)
 
     def value(self, name: str, number: int) -> int:
         """A column's value of one packet: while a capture grows, much quicker than the whole column."""
@@ -100,9 +104,15 @@ class Index:
 
     def packets_of(self, flows: list[int], after: int) -> npt.NDArray[np.int64]:
         """The numbers of these flows' packets behind packet `after`, in order: for a capture that grows."""
-        own = self._columns.since("flow", after)
-        wanted = own == flows[0] if len(flows) == 1 else np.isin(own, flows)
-        return np.flatnonzero(wanted).astype(np.int64) + after + 1
+        wanted = np.zeros(len(self.flows) + 1, bool)  # the last place is that of packets of no flow
+        wanted[flows] = True
+        found = [np.zeros(0, np.int64)]
+        for number in range(after // BLOCK, -(-self.count // BLOCK)):
+            own = self._columns.block("flow", number)
+            rows = np.flatnonzero(own == flows[0] if len(flows) == 1 else wanted[own])
+            found.append(rows + number * BLOCK + 1)
+        packets = np.concatenate(found)
+        return packets[np.searchsorted(packets, after + 1) :]
 
     def packet(self, number: int) -> Packet:
         """A packet by its number, from 1. Raises IndexError where there is none."""

@@ -51,7 +51,7 @@ def parts(index: Index, packets: Int64s, odd: Callable[[int], Edges]) -> Iterato
         rows = packet - 1
 
         def column(name: str, rows: Int64s = rows) -> Int64s:
-            return index.column(name)[rows].astype(np.int64)
+            return index.at(name, rows).astype(np.int64)
 
         shape, offset = column("shape"), column("offset")
         begin = column("network_offset") + np.where(shape <= 2, 40, 60)  # behind IPv4 or IPv6 and the fixed part of TCP

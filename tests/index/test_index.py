@@ -258,3 +258,23 @@ def test_a_port_pair_that_is_used_again_right_away_is_a_new_conversation(tmp_pat
     index = Index(open_source(str(path)), lambda packet: [])
     index.build()
     assert [index.flow_of(number) for number in range(1, 6)] == [0, 0, 1, 1, 1]
+
+
+def test_the_packets_of_a_flow_are_the_same_looked_up_one_by_one_and_put_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.index.columns.BLOCK", 7)
+    monkeypatch.setattr("inspector.index.index.BLOCK", 7)
+    apart = [frame for frames in zip(*(conversation(5000 + n) for n in range(9)), strict=True) for frame in frames]
+    index = indexed(tmp_path, [*apart, b"\2" * 60, *conversation(5003)])
+    assert len(index.flows) == 9
+    looked_up = [index.flow_packets(flow).tolist() for flow in range(9)]
+    assert looked_up[0] == [1, 10, 19, 28, 37] and looked_up[3] == [4, 13, 22, 31, 40, 47, 48, 49, 50, 51]
+    monkeypatch.setattr("inspector.index.index.FEW", 0)
+    assert [index.flow_packets(flow).tolist() for flow in range(9)] == looked_up
+    order, starts = index.by_flow()
+    assert order[: starts[0]].tolist() == [45] and starts[-1] == index.count == 51
+    for after in range(52):
+        expected = sorted(number for flow in (0, 3, 8) for number in looked_up[flow] if number > after)
+        assert index.packets_of([0, 3, 8], after).tolist() == expected
+        assert index.packets_of([3], after).tolist() == [number for number in looked_up[3] if number > after]

@@ -73,7 +73,7 @@ class Connection:
         rows = self.packet - 1
 
         def column(name: str) -> Ints:
-            return index.column(name)[rows].astype(np.int64)
+            return index.at(name, rows).astype(np.int64)
 
         self.time, self.direction, self.flags = column("time_ns"), column("direction"), column("flags")
         self.sequence, self.acknowledgement = column("seq"), column("ack")

@@ -69,7 +69,7 @@ class Ladder(LineList):
             self._packets = index.flow_packets(flow)
             rows = self._packets - 1
             names = ("direction", "flags", "seq", "ack", "payload_length", "time_ns")
-            self._columns = {name: index.column(name)[rows].astype(np.int64) for name in names}
+            self._columns = {name: index.at(name, rows).astype(np.int64) for name in names}
             self._tcp, self._messages, self.by_message = None, None, False
             self._said.clear()
             self._waits = {}
