@@ -19,7 +19,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Columns, list[int]]:
     found = Columns()
     for start in range(0, 1037, 83):
         part = np.array(values[start : start + 83])
-        found.append({name: part for name in TYPES})
+        found.append(dict.fromkeys(TYPES, part))
     return found, values
 
 
@@ -51,5 +51,5 @@ def test_a_joined_column_is_not_held_twice_and_still_grows(made: tuple[Columns, 
     shared = [np.shares_memory(whole, block) for block in found.blocks("time_ns")]
     assert shared == [True] * 10 + [False]  # the open block is still written
     more = np.arange(200)
-    found.append({name: more for name in TYPES})
+    found.append(dict.fromkeys(TYPES, more))
     assert whole.tolist() == values and found.column("time_ns").tolist() == values + more.tolist()
