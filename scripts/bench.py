@@ -304,6 +304,7 @@ def main() -> int:
     parser.add_argument("--scale", action="store_true", help="only captures of one, three and ten million packets")
     options = parser.parse_args()
     os.environ["OSI_INSPECT_NO_CACHE"] = "1"  # what is measured is reading
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once, not at every start
     if options.urgent:
         hurry(URGENT)
         atexit.register(hurry, "0")
