@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -34,7 +34,8 @@ from inspector.tui.widgets.packet_list import TIMES, PacketList
 if TYPE_CHECKING:
     from inspector.dissection.engine import Dissection
 
-SETTLE = 0.03  # seconds that the cursor rests on a packet before it is dissected: a held key passes many
+SETTLE = 0.03  # seconds that the cursor rests on a packet before it is dissected
+HELD = 0.1  # seconds within which another move means that a key is held: then it has to rest as long
 
 
 class PacketsView(View):
@@ -59,6 +60,7 @@ class PacketsView(View):
         self._lit: tuple[Span, Layer] | None = None
         self._part_of: list[Pdu] = []
         self._sought: Found | None = None
+        self._moved = 0.0  # when the cursor last moved
 
     def compose(self) -> ComposeResult:
         yield PacketList(self.session, id="packets", classes="pane")
@@ -85,12 +87,13 @@ class PacketsView(View):
 
     @on(PacketSelected)
     def _selected(self, event: PacketSelected) -> None:
-        self._dissect(event.number)
+        before, self._moved = self._moved, monotonic()
+        self._dissect(event.number, HELD if self._moved - before < HELD else SETTLE)
 
     @work(thread=True, exclusive=True, group="dissect")
-    def _dissect(self, number: int) -> None:
+    def _dissect(self, number: int, rest: float) -> None:
         worker = get_current_worker()
-        sleep(SETTLE)
+        sleep(rest)
         if worker.is_cancelled:
             return
         if not self.session.followed(number):  # its own layers at once; what its conversation says takes time
