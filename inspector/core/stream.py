@@ -176,6 +176,7 @@ class Reader:
         self.arrived = self._first = pos
         self.ended = False
         self.end_packet = 0
+        self.end_seen = False
         self.reset = False
         self.owner: object = None  # the node that reads here now
         self.wanted = 0  # what reads here waits for bytes up to this place, and for nothing else; 0: it may wait for anything
@@ -204,10 +205,11 @@ class Reader:
         self._gaps.append((self.arrived, self.arrived + size))
         self.push(self.arrived + size, packet)
 
-    def finish(self, packet: int, reset: bool = False) -> None:
-        """No more bytes will come."""
+    def finish(self, packet: int, reset: bool = False, seen: bool = True) -> None:
+        """No more bytes will come. seen: the stream ended; otherwise only the capture did."""
         if not self.ended:
             self.ended = True
+            self.end_seen = seen
             self.end_packet = packet
             self.reset = reset
 

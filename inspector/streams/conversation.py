@@ -119,7 +119,7 @@ class Conversation:
             return
         for direction in self.directions:
             direction.flush(self._last)
-            direction.reader.finish(self._last)
+            direction.reader.finish(self._last, seen=False)
         self.tree.finish()
         for pdus in self.tree.by_buffer.values():
             pdus.sort(key=lambda pdu: pdu.span.start)

@@ -218,7 +218,9 @@ class _Pairing:
         if head is not None:
             self._answered(exchange, head)
         if info.get("head_only"):
-            exchange.response = exchange.response._replace(whole=False)
+            stop, end = info.get("body_stop", pdu.span.stop), info.get("body_end")  # of a body without chunks
+            last = _carrier(pdu.span.buffer, stop - 1, pdu.packet)
+            exchange.response = exchange.response._replace(stop=stop, last=last, complete=end or last, whole=end is not None)
             self._going_on[id(pdu.node), pdu.direction] = exchange
 
     @staticmethod

@@ -15,6 +15,7 @@ from inspector.session import Session, open_session
 from inspector.sources.bundled import bundled
 from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.plain import Plain
+from tests.annotations.net import Net
 from tests.made import connection, opened
 
 SYN, FIN, RST, PSH, ACK = 2, 1, 4, 8, 16
@@ -209,4 +210,25 @@ def test_whatever_the_order_of_the_packets_both_readings_say_the_same(tmp_path: 
         assert fast == [(exchange.method, exchange.status) for exchange in sorted(whole, key=lambda each: each.first)], order
         for exchange in session.exchanges():
             session.detailed(exchange)
+        session.close()
+
+
+@pytest.mark.parametrize(("ends", "whole"), [(True, True), (False, False)])
+def test_an_event_stream_that_ends_with_its_connection(ends: bool, whole: bool, tmp_path: Path) -> None:
+    """Without chunks, as an HTTP/1.0 client gets it (RFC 9112, 6.3): its events count as body, and the FIN ends it."""
+    link = (net := Net()).link(0)
+    link.ask(10, "GET /events")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    link.segment(20, 1, head)
+    link.segment(300, 1, b"data: one\n\n")
+    link.segment(600, 1, b"data: two\n\n")
+    if ends:
+        link.close(900, 1)
+    session = net.session(tmp_path)
+    try:
+        (found,) = session.exchanges()
+        assert found.response is not None and found.response.size == len(head) + 22
+        assert (found.complete, found.response.complete) == (whole, 8 if ends else 7)
+        assert len(found.items) == 2
+    finally:
         session.close()

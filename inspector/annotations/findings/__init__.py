@@ -44,4 +44,6 @@ def findings(capture: Capture) -> list[Finding]:
         key = (one.code, one.stream, one.packets[0])
         if key not in worst or one.severity > worst[key].severity:
             worst[key] = one
-    return sorted(worst.values(), key=lambda finding: (-finding.severity, finding.packets[0], finding.code))
+    merged = [one for one in worst.values() if one.code != "closed-first"]
+    merged += tcp.closes([one for one in worst.values() if one.code == "closed-first"])
+    return sorted(merged, key=lambda finding: (-finding.severity, finding.packets[0], finding.code))

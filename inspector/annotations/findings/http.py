@@ -46,12 +46,21 @@ def keepalive_race(view: View) -> Iterator[Finding]:
         if not len(closing) or answered or c.server < 0:
             continue
         row = int(closing[0])
-        word = "a reset" if c.flags[row] & RST else "its FIN"
-        met = "crossed" if c.packet[row] < last.request.first else "was answered with"
-        cause = f"after {milliseconds(idle)} of idle time the request {last.method} {met} {word}: the server had given up on it"
+        cause = f"after {milliseconds(idle)} of idle time the request {last.method} {_met(c, row, last.request.first)}"
+        cause += ": the server had given the connection up"
         cure = "let the client's idle time-out be shorter than the server's; only what is idempotent may be sent again"
         packets = (last.request.first, int(c.packet[row]))
         yield Finding("keepalive-race", Severity.ERROR, packets, c.stream, cause, cure, "RFC 9112, 9.3.1 and 9.5", 1, c.vantage)
+
+
+def _met(c: Connection, row: int, request: int) -> str:
+    """What a request met. row: of the server's FIN or reset; request: the packet in which the request began."""
+    word = "a reset" if c.flags[row] & RST else "the server's FIN"
+    if c.packet[row] < request:
+        return f"left after {word} had come"
+    begun = int(c.sequence[np.searchsorted(c.packet, request)])
+    knows = 0 < (int(c.acknowledgement[row]) - begun & 0xFFFFFFFF) < 1 << 31  # what a reset without ACK knows is not said
+    return f"crossed {word} on the way" if c.flags[row] & FIN and not knows else f"was answered with {word}"
 
 
 def no_reuse(view: View) -> Iterator[Finding]:
@@ -140,7 +149,8 @@ def polling(view: View) -> Iterator[Finding]:
         if wasted is None or wasted < CHATTY:
             continue
         share = f"{wasted:.0%} of {pattern.cost.requests} polls brought nothing new"
-        cause = f"{pattern.about}: {share}, {pattern.cost.octets:,} bytes in all on {pattern.cost.connections} connections"
+        where = counted(pattern.cost.connections, "connection")
+        cause = f"{pattern.about}: {share}, {pattern.cost.octets:,} bytes in all on {where}"
         cure = pattern.cost.instead or "let the server answer when there is something: long polling or server-sent events"
         yield Finding("chatty-polling", Severity.NOTE, pattern.packets[:MAX_EVIDENCE], -1, cause, cure, "RFC 6202, 2",
                       pattern.cost.requests)  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from inspector.annotations.findings.finding import MS, Connection, Finding, milliseconds
+from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, milliseconds
 from inspector.core.layer import Severity
 from inspector.streams.analysis import ACK, FIN, RST, SYN, Mark
 from inspector.streams.tcp_states import State
@@ -17,6 +17,7 @@ NAGLE_TIMES = 3  # once or twice is chance
 STALL_NS = 200 * MS  # the least retransmission time-out of Linux; RFC 6298, 2.4 says a second
 ZERO_WINDOW_NS = 200 * MS  # shorter, and the reader was merely late
 FULL_TIMES = 3
+MANY_WAITING = 100  # connections whose port pairs a client holds: with 28,000 ports for each server fewer are no trouble
 SYN_AGAIN = 2  # one SYN without an answer may have met the end of the capture
 BLACK_HOLE_RESENDS = 3
 IDLE_CUTS_S = (5, 10, 15, 30, 60, 75, 90, 120, 180, 240, 300, 350, 600, 900, 3600)  # usual idle time-outs
@@ -171,16 +172,28 @@ def close(c: Connection) -> Iterator[Finding]:
             cure = f"find out why {c.who(sender)} gave up: a crash, unread data at close, SO_LINGER 0, a box on the way"
             yield c.finding("reset-after-data", Severity.WARNING, [row], cause, cure, "RFC 9293, 3.5.2; RFC 2525, 2.17")
             return
-    if carried and states.closed_by == "FIN":
-        who = c.who(states.closed_first)
-        waits = states.at(int(c.packet[-1]))[states.closed_first] is State.TIME_WAIT
-        cause = f"{who} closed first, so {who} holds TIME-WAIT" if waits else f"{who} closed first"
-        cure = "a server that closes first collects TIME-WAIT; let the client close where many connections are short"
-        if not waits:
-            cure = "nothing: nobody is left in TIME-WAIT"
-        elif states.closed_first == c.client:
-            cure = "nothing, unless connections are many and short: then the client runs out of ports; keep connections open"
+    waits = states.at(int(c.packet[-1]))[states.closed_first] is State.TIME_WAIT
+    if carried and states.closed_by == "FIN" and waits and c.client >= 0:
+        server = states.closed_first == c.server
+        who = f"{c.who(states.closed_first)} {c.end(states.closed_first) if server else c.end(c.client).rpartition(':')[0]}"
+        cause = f"{who} closed first and holds the port pair in TIME-WAIT"
+        cure = "keep connections open: while the port pairs are held the client may run out of ports"
+        if server:
+            cure = "let the client close where many connections are short: a server that closes first collects TIME-WAIT"
         yield c.finding("closed-first", Severity.NOTE, [first], cause, cure, "RFC 9293, 3.6.1")
+
+
+def closes(found: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings of `close` about TIME-WAIT, one for all connections of an end. At a client only many are worth a word."""
+    ends: dict[str, list[Finding]] = {}
+    for one in found:
+        ends.setdefault(one.cause, []).append(one)
+    for cause, own in ends.items():
+        if len(own) == 1 and not cause.startswith("the client"):
+            yield own[0]
+        elif len(own) >= MANY_WAITING or not cause.startswith("the client"):
+            packets = tuple(packet for one in own for packet in one.packets)[:MAX_EVIDENCE]
+            yield own[0]._replace(packets=packets, stream=-1, cause=f"{cause}, {len(own)} times", times=len(own))
 
 
 def idle_cutoff(c: Connection) -> Iterator[Finding]:

@@ -107,9 +107,11 @@ def _request_response(scene: Scene, own: Sequence[Exchange]) -> Pattern:
         some = counted(len(slow), "small response")
         counter.append(f"{some} took more than a second to come: perhaps a stream of its own form")
     about = f"{counted(len(own), 'request')} to {own[0].host or 'the server'}" if paths > 1 else ""
-    if not answered or len(slow) * 2 > len(answered):
+    begun = answered or [one for one in own[:MAX_SLOW] if one.status and not _endless(scene, one)]
+    if not begun or len(slow) * 2 > len(begun):
         return pattern(UNKNOWN, Confidence.LOW, own, evidence, counter, cost(own), about)
-    repeated = len(own) - paths >= series.LONG_POLLS
+    safe = [one for one in own if one.method in ("GET", "HEAD")]  # a POST again is another deed
+    repeated = len(safe) - len({one.target for one in safe}) >= series.LONG_POLLS
     if repeated:
         counter.append("some are the same request again, without a rhythm")
     sure = Confidence.MEDIUM if counter else Confidence.HIGH

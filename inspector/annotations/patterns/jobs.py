@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from inspector.annotations.findings.finding import milliseconds
+from inspector.annotations.findings.finding import counted, milliseconds
 from inspector.annotations.heads import body, head, prepare
 from inspector.annotations.patterns.pattern import ASYNC_JOB, Confidence, Pattern, Scene, cost, pattern
 from inspector.streams.exchanges import Exchange
@@ -70,7 +70,7 @@ def _job(own: Sequence[tuple[Exchange, list[Exchange], str]]) -> tuple[Pattern, 
     longest = max(polls[-1].ended - asked.begun for asked, polls, _ in own)
     evidence.append(f"from the request to the last answer: {milliseconds(longest)}")
     gaps = [second.begun - first.begun for _, polls, _ in own for first, second in pairwise(polls)]
-    instead = f"a call back, or an event stream: {len(own)} requests for the jobs, and none to ask for their state"
+    instead = f"a call back, or an event stream: {counted(len(own), 'request')} for the work, and none to ask for its state"
     wasted = (count - len(own)) / count if count else None
     paid = cost(every, wasted, max(gaps) if gaps else None, instead)
     sure = Confidence.HIGH if accepted else Confidence.MEDIUM

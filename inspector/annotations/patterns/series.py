@@ -32,6 +32,7 @@ LONG_NS = 300 * MS  # held back by the server: longer than round trip and work o
 AT_ONCE_SHARE = 0.25  # of the wait passes before a long poll is sent again, at most
 SAME_WAIT = 0.1  # waits that differ less than this agree: a time-out
 FAILED_SHARE = 0.5  # of the answers are failures: then the next request is a retry
+POLLED_SHARE = 0.5  # of the answers bring nothing new: then even questions without a rhythm may be polls
 MAX_BODIES = 200  # answers of one series that are compared
 NOTHING = frozenset({b"", b"[]", b"{}", b"null", b"0", b"2\r\n[]\r\n0", b"2\r\n{}\r\n0"})  # chunks are left as they came
 NO_CONTENT, NOT_MODIFIED, TOO_MANY = 204, 304, 429
@@ -106,7 +107,7 @@ def nothing_new(scene: Scene, own: list[Exchange]) -> list[bool]:
     return found
 
 
-def _short(scene: Scene, own: list[Exchange], periods: list[int], period: int) -> Pattern:
+def _short(scene: Scene, own: list[Exchange], periods: list[int], period: int) -> Pattern | None:
     spread = _spread(periods)
     empty = nothing_new(scene, own)
     if own[0].method == "POST" and len({body(scene.capture, one, False) for one in own[:MAX_BODIES]}) > 1:
@@ -129,6 +130,8 @@ def _short(scene: Scene, own: list[Exchange], periods: list[int], period: int) -
         counter.append("every answer was new")
     if pages:
         counter.append("the parameters change with each request: pages of a list look like this, too")
+    if spread > LOOSE and wasted < POLLED_SHARE:
+        return None  # neither a rhythm nor the answers speak of polls
     if pages or spread > LOOSE:
         return pattern(UNKNOWN, Confidence.LOW, own, evidence, counter, cost(own, wasted))
     sure = len(own) >= SURE_POLLS and spread <= REGULAR and sum(empty) > 0

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
+import numpy as np
+
 from inspector.annotations.findings.finding import MS
 from inspector.annotations.messages import messages
 from inspector.annotations.story.step import SHORT, Narrated, Step, duration, listed, many, sentence, step
@@ -14,10 +16,12 @@ from inspector.core.stream import Pdu
 from inspector.core.text import decode, printable
 from inspector.protocols.http.framing import Body, Framing, body_of
 from inspector.protocols.http.head import Head
+from inspector.streams.analysis import FIN, RST
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, Item, Part
 
 ITEMS_TOLD = 20  # arrivals of one exchange that are told one by one; more become one step that opens
+TOLD_NS = 1 * MS  # a message that takes longer to come is said to take time; below, it is the pace of the machine
 MESSAGES_TOLD = 24  # the same for the messages of other protocols
 HANDLED = frozenset({"tls", "tls.handshake", "http", "http2", "http2.body", "sse", "websocket", "websocket.message", "grpc"})
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10  # opcodes (RFC 6455, 5.2)
@@ -43,8 +47,9 @@ def exchanges(capture: Narrated, ends: Ends, found: Sequence[Exchange]) -> Itera
         if exchange.response is not None:
             yield _response(capture, ends, exchange)
         elif exchange.request is not None:
-            text = f"{_name(exchange)} gets no answer in this capture"
-            yield step(capture, "response", [exchange.request.complete], sentence(text), exchange.flow)
+            why, packets = _unanswered(ends, exchange.request)
+            text = f"{_name(exchange)} gets no answer{why}"
+            yield step(capture, "response", packets, sentence(text), exchange.flow)
         yield from _items(capture, ends, exchange)
     if found:
         yield from _interim(capture, found[0].flow)
@@ -54,6 +59,21 @@ def _name(exchange: Exchange) -> str:
     on = f" on stream {exchange.substream}" if exchange.substream >= 0 else ""
     known = f"{exchange.method} {printable(exchange.url, SHORT)}{on}"
     return known if exchange.method else "a request that is not in this capture"
+
+
+def _unanswered(ends: Ends, request: Part) -> tuple[str, list[int]]:
+    """Why a request has no answer, as far as the end of the connection says it; the packets that show it."""
+    c = ends.connection
+    closing = np.flatnonzero((c.flags & (FIN | RST) != 0) & (c.direction == 1 - ends.client))
+    if not len(closing):
+        return " in this capture", [request.complete]
+    row = int(closing[0])
+    begun = int(c.sequence[np.searchsorted(c.packet, request.first)])
+    knows = 0 < (int(c.acknowledgement[row]) - begun & 0xFFFFFFFF) < 1 << 31
+    why = ": the server ends the connection instead"
+    if c.flags[row] & FIN and not knows:
+        why = ": when the server closed this connection, the request had not reached it"
+    return why, sorted({request.complete, int(c.packet[row])})
 
 
 def _packets(part: Part) -> list[int]:
@@ -71,6 +91,8 @@ def _request(capture: Narrated, ends: Ends, exchange: Exchange, place: int) -> S
     if exchange.substream < 0 and part.size > part.head - part.start:
         said.append(f"{part.size - (part.head - part.start):,} of them body")
     text += f" ({', '.join(said)})"
+    if part.last != part.first and (late := capture.time_of(part.last) - capture.time_of(part.first)) >= TOLD_NS:
+        text += f"; its last byte leaves {duration(late)} after its first"
     wishes = [] if head is None else list(_wishes(head))
     if wishes:
         text += f"; {listed(wishes)}"
@@ -103,10 +125,13 @@ def _wishes(head: Head) -> Iterator[str]:
         ("if-none-match", "an answer is wanted only if the content has changed (If-None-Match)"),
         ("if-modified-since", "an answer is wanted only if the content has changed (If-Modified-Since)"),
         ("range", "only a part is wanted"),
-        ("authorization", "it carries credentials"),
     ):
         if head.get(name):
             yield words
+    if credentials := head.get("authorization"):
+        yield f"it carries credentials ({printable(credentials.partition(' ')[0], 20)})"
+    if (wait := (head.get("prefer") or "").partition("wait=")[2]).isdigit():
+        yield f"the server may hold it for up to {many(int(wait), 'second')} (Prefer: wait)"
     pairs = [pair for name, value in head.headers if name == "cookie" for pair in value.split(";") if pair.strip()]
     if pairs:
         names = [printable(pair.partition("=")[0].strip(), 40) for pair in pairs]
@@ -154,7 +179,7 @@ def _response(capture: Narrated, ends: Ends, exchange: Exchange) -> Step:
     for pdu in _outcomes(capture, exchange):
         _, _, outcome = capture.unit(pdu).layers[0].summary.rpartition("status ")
         text += f"; the outcome of the call is in the trailers: {printable(outcome, SHORT)}"
-    if exchange.phases.receive > 0 and part.whole and not items:
+    if exchange.phases.receive >= TOLD_NS and part.whole and not items:
         text += f"; it takes {duration(exchange.phases.receive)} to arrive"
     if not part.whole:
         text += "; it is not whole: " + ("the end is missing" if exchange.substream < 0 else "END_STREAM is missing")
@@ -214,6 +239,12 @@ def _extras(head: Head) -> Iterator[str]:
         yield f"it gives the client {many(len(cookies), 'cookie')} to keep ({listed(cookies)})"
     if location := head.get("location"):
         yield f"it points to {printable(location, SHORT)}"
+    if (later := head.get("retry-after") or "").isdigit():
+        yield f"the client is to ask again after {many(int(later), 'second')} (Retry-After)"
+    if challenge := head.get("www-authenticate"):
+        yield f"it says which proof is wanted: {printable(challenge, SHORT + 60)} (WWW-Authenticate)"
+    if head.get("x-accel-buffering") == "no":
+        yield "it asks a proxy not to keep it in a buffer (X-Accel-Buffering: no)"
     if "close" in head.tokens("connection"):
         yield "it is the last one on this connection (Connection: close)"
 

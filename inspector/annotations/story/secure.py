@@ -121,12 +121,11 @@ def _offer(layer: Layer, again: bool) -> str:
     protocols = [str(f.value) for f in layer.walk() if f.name == "tls.handshake.extensions_alpn_str"]
     shares = [_plain(f) for f in layer.walk() if f.name == "tls.handshake.extensions_key_share_group"]
     suites = sum(f.name == "tls.handshake.ciphersuite" for f in layer.walk())
-    said = [f"TLS up to {_plain(field).removeprefix('TLS ')}" if field is not None else "TLS", many(suites, "cipher suite")]
-    if shares:
-        said.append(f"a key share for {listed(shares)}")
+    version = f"TLS up to {_plain(field).removeprefix('TLS ')}" if field is not None else "TLS"
+    brings = [many(suites, "cipher suite"), *([f"a key share for {listed(shares)}"] if shares else [])]
+    text = f"the client {'asks again, offering' if again else 'offers'} {version} with {listed(brings)}"
     if protocols:
-        said.append(f"{listed(protocols)} (ALPN)")
-    text = f"the client {'asks again, offering' if again else 'offers'} {listed(said)}"
+        text += f"; inside it would speak {' or '.join(protocols)} (ALPN)"
     text += f"; it names {name} in clear (SNI)" if name else "; it names no server (no SNI)"
     if layer.find("tls.handshake.extensions.psk.identity") is not None and not again:
         text += ", and shows a ticket from an earlier session"
@@ -148,7 +147,7 @@ def _answer(capture: Narrated, found: list[Message], flow: int) -> Iterator[Step
         said.append(f"key exchange over {session.group}")
     text = f"the server chooses {listed(said)}"
     if session.alpn:
-        text += f", and {session.alpn} to be spoken inside (ALPN)"
+        text += f"; inside {session.alpn} will be spoken (ALPN)"
     if session.resumed:
         text += "; it resumes the earlier session, so that no certificate is needed"
     certificate = next((m for m in flight if m.kind == CERTIFICATE), None)
@@ -168,7 +167,7 @@ def _certificate(layer: Layer) -> str:
     text = f" is for {subject}" if subject else ""
     if above:
         count = above.partition(" ")[0]
-        text += f", with {count} more above it"
+        text += f", and comes with {count} more of its chain"
     issuer, own = _text(layer, "x509af.issuer"), _text(layer, "x509af.subject")
     return text + (", and signed by itself" if issuer and issuer == own else "")
 

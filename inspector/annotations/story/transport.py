@@ -263,7 +263,8 @@ def closing(capture: Narrated, ends: Ends) -> Iterator[Step]:
     if len(after):
         row = int(after[0])
         packets += [int(c.packet[row]) for row in after]
-        who = ends.who(int(c.direction[row]))
+        sender = int(c.direction[row])
+        who = "it" if sender == first and not len(other) else ends.who(sender)
         text += f"; then {who} sends {many(len(after), 'reset')}: the connection is gone at once, without TIME-WAIT"
     elif State.TIME_WAIT in now:
         packets += [change.packet for change in states.transitions if change.step.to in (State.TIME_WAIT, State.CLOSED)]

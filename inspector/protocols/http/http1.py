@@ -256,7 +256,7 @@ class Http1(StreamParser):
         return begin, begin, 0, 0
 
     def _events(self, reader: Reader, start: int, head: Head, info: dict[str, Any], body: Body) -> Steps[None]:
-        self.node.emit("head", reader, start, reader.pos, {**info, "head_only": True})
+        pdu = self.node.emit("head", reader, start, reader.pos, {**info, "head_only": True})
         why = f"Content-Type: {EVENT_STREAM}"
         child = self.node.open("body", "HTTP body", "http.body", EVENT_STREAM, {"asked": info.get("asked")}, why)
         coding = (head.tokens("content-encoding") or ["identity"])[0]
@@ -265,22 +265,28 @@ class Http1(StreamParser):
             if body.framing is Framing.CHUNKED:
                 yield from self._event_chunks(reader, feed)
             else:
-                yield from self._event_bytes(reader, feed, None if body.framing is Framing.CLOSE else reader.pos + body.length)
+                end = None if body.framing is Framing.CLOSE else reader.pos + body.length
+                yield from self._event_bytes(reader, feed, end, pdu.info)
         finally:
             feed.end()
 
     @staticmethod
-    def _event_bytes(reader: Reader, feed: _Feed, end: int | None) -> Steps[None]:
-        """An event stream without chunks: handed on as it comes, to `end` or until the connection ends."""
+    def _event_bytes(reader: Reader, feed: _Feed, end: int | None, info: dict[str, Any]) -> Steps[None]:
+        """An event stream without chunks: handed on as it comes, to `end` or until the connection ends. The unit of its head
+        learns how far it has come (`body_stop`), and in which packet it ended (`body_end`)."""
         while end is None or reader.pos < end:
             try:
                 if not (yield from reader.some()):
+                    if end is None and reader.end_seen and not reader.reset:
+                        info["body_end"] = reader.end_packet
                     return
             except Gap as gap:
                 feed.gap(gap.size)
                 continue
             at, reader.pos = reader.pos, reader.reach if end is None else min(reader.reach, end)
             feed.push(at, reader.pos)
+            info["body_stop"] = reader.pos
+        info["body_end"] = reader.packet()
 
     def _event_chunks(self, reader: Reader, feed: _Feed) -> Steps[None]:
         """An event stream in chunks, each a unit and handed on when it is whole. Behind a gap the next chunk is looked for."""
