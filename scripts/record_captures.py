@@ -6,7 +6,7 @@
     sudo .venv/bin/python scripts/record_captures.py sse sse-cut  only these
 
 Linux only, as root: each capture is made in two network namespaces of its own, which are gone afterwards. On Debian:
-apt install iproute2 ethtool wireshark-common tshark curl nftables nginx unbound bind9-dnsutils (nothing runs as a service).
+apt install iproute2 ethtool wireshark-common tshark curl nftables nginx unbound bind9-dnsutils nodejs (no service runs).
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ PROGRAMS = {  # program → Debian package
     "nginx": "nginx",
     "unbound": "unbound",
     "dig": "bind9-dnsutils",
+    "node": "nodejs",
 }
 ATTEMPTS = 4  # real programs race: who closes first, whose packet comes first
-PACKAGES = ("cryptography", "grpc_tools", "starlette", "uvicorn", "websockets")  # the record extra
+PACKAGES = ("cryptography", "grpc_tools", "httpx", "requests", "starlette", "uvicorn", "websockets")  # the record extra
 
 
 def missing() -> Iterable[str]:
@@ -89,7 +90,7 @@ def record_one(story: Story) -> tuple[bytes, dict[str, Any]]:
     from recording.lab import Lab
 
     peers = [versions.version(peer) for peer in story.peers]
-    comment = f"{story.title}. Recorded at the client from real programs: {', '.join(peers)}."
+    comment = f"{story.title}. Recorded at the {story.vantage} from real programs: {', '.join(peers)}."
     with Lab() as lab:
         raw, draft = lab.dir / "raw.pcapng", lab.dir / "draft.pcapng"
         secrets = story.record(lab, raw)

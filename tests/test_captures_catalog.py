@@ -27,7 +27,8 @@ WANTED = {
     "http-get", "http-get-lo", "http-post-json", "http-keepalive", "https-tls12", "https-tls13", "tls-bad-certificate", "sse",
     "sse-cut", "websocket-chat", "dns-udp", "tcp-refused", "tcp-reset", "https-http2-multiplex", "http1-six-connections",
     "http1-pipelining", "sse-tls", "websocket-tls", "grpc-streams", "tcp-loss", "tcp-zero-window", "tls13-resumption",
-    "tls13-hello-retry",
+    "tls13-hello-retry", "short-polling", "long-polling", "async-job", "slow-server", "cookie-session", "jwt",
+    "sse-buffered-by-proxy", "nagle-delayed-ack", "keepalive-race",
 }  # fmt: skip
 OTHERS = {"lessons.toml", "catalog.toml", "grpc-streams.proto"}
 LOSSY = {"tcp-loss", "tcp-zero-window"}  # segments are lost, or sent again, on purpose
@@ -95,7 +96,8 @@ def test_they_are_small() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_entry_says_what_there_is_to_learn(name: str) -> None:
     entry = CATALOG[name]
-    assert len(entry["title"]) > 10 and entry["vantage"] == "client"
+    assert len(entry["title"]) > 10
+    assert entry["vantage"] == ("proxy" if name == "sse-buffered-by-proxy" else "client")
     assert len(re.findall(r"[.?!](?: |$)", entry["teaches"])) >= 2, "two or three sentences"
     assert entry["peers"] and all(re.fullmatch(r"\S+ \d+(\.\d+)+", peer) for peer in entry["peers"]), "programs with versions"
     assert len(entry["packets"]) >= 3
@@ -230,6 +232,11 @@ SCENES = [
     ("tcp-zero-window", "tcp.analysis.zero_window"),
     ("tls13-resumption", "tls.handshake.type == 2 && tls.handshake.extension.type == 41"),
     ("tls13-hello-retry", "tls.handshake.type == 2 && tls.handshake.extensions_key_share_selected_group == 24"),
+    ("async-job", "http.response.code == 202 && http.location"),
+    ("cookie-session", "http.cookie && tcp.stream == 2"),
+    ("jwt", 'http.response.code == 401 && http.www_authenticate contains "invalid_token"'),
+    ("nagle-delayed-ack", "tcp.srcport == 80 && tcp.len == 0 && tcp.time_delta > 0.03"),
+    ("keepalive-race", "tcp.flags.reset == 1 && tcp.srcport == 80"),
     ("tcp-refused", "tcp.flags.reset == 1 && tcp.seq == 1 && tcp.ack == 1"),
     ("tcp-reset", "tcp.flags.reset == 1 && ip.src == 192.0.2.80 && tcp.seq > 1"),
 ]  # fmt: skip

@@ -19,6 +19,7 @@ HEAD = """\
 """
 LAYERS = ("arp", "icmp", "icmpv6", "dns", "tls", "http", "http2", "grpc", "websocket")
 PLACE = re.compile(r"\{([a-z0-9_.]+)\}")
+LONG_FRACTION = re.compile(r"\d+\.\d{6,}")  # seconds with all of their nanoseconds
 
 
 def looks(story: Story, path: Path) -> list[tuple[int, str, bool]]:
@@ -30,6 +31,7 @@ def looks(story: Story, path: Path) -> list[tuple[int, str, bool]]:
             raise RecordingError(f"{story.name}: no packet matches {look.where!r}; record it again, or correct the story")
         names = sorted(set(PLACE.findall(look.text)))
         values = tshark.values(path, matching[0], names) if names else {}
+        values = {name: f"{float(value):.3g}" if LONG_FRACTION.fullmatch(value) else value for name, value in values.items()}
         if missing := [name for name in names if not values[name]]:
             raise RecordingError(f"{story.name}: packet {matching[0]} has no {', '.join(missing)}")
         text = PLACE.sub(lambda place, values=values: values[place[1]], look.text)
@@ -59,7 +61,7 @@ def entry(story: Story, path: Path, peers: list[str]) -> dict[str, Any]:
     return {
         "title": story.title,
         "teaches": " ".join(story.teaches.split()),
-        "vantage": "client",
+        "vantage": story.vantage,
         "peers": peers,
         "packets": [{"n": number, "look": text} for number, text, _ in looks(story, path)],
         "expect": list(story.expect),

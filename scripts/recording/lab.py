@@ -27,9 +27,10 @@ from inspector.capture.labs.certificates import Files
 PEERS = Path(__file__).resolve().parent / "peers"
 PACKAGE = PEERS.parents[2]  # peers import this very code
 
-CLIENT4, WEB4, DNS4 = "192.0.2.10", "192.0.2.80", "192.0.2.53"
+CLIENT4, WEB4, DNS4, PROXY4 = "192.0.2.10", "192.0.2.80", "192.0.2.53", "192.0.2.60"
 CLIENT6, WEB6 = "2001:db8::10", "2001:db8::80"
-MAC = {"client": "00:00:5e:00:53:0a", "server": "00:00:5e:00:53:50"}
+ADDRESSES = {"client": (CLIENT4, CLIENT6), "server": (WEB4, DNS4, WEB6), "proxy": (PROXY4,)}
+MAC = {"client": "00:00:5e:00:53:0a", "server": "00:00:5e:00:53:50", "proxy": "00:00:5e:00:53:3c"}
 
 START_SECONDS = 10.0  # a server that does not listen by then has failed
 RUN_SECONDS = 60.0  # a client that has not ended by then hangs
@@ -41,6 +42,7 @@ LAST_PACKET_SECONDS = 0.6  # until the last acknowledgement is through and dumpc
 OFFLOADS = ("tso", "gso", "gro", "tx", "rx")
 SYSCTLS = {
     "ipv4/tcp_congestion_control": "reno",  # every kernel allows it; it sends as the window allows, without pacing
+    "ipv4/tcp_early_retrans": "0",  # no tail loss probes: after a round trip of microseconds they race delayed acknowledgements
     "ipv6/conf/eth0/addr_gen_mode": "1",  # no link-local address: only those given below
     "ipv6/conf/eth0/accept_ra": "0",
     "ipv6/conf/eth0/mldv2_unsolicited_report_interval": "50",
@@ -117,48 +119,74 @@ class Lab:
         self._configure()
 
     def _configure(self) -> None:
-        addresses = {"client": (CLIENT4, CLIENT6), "server": (WEB4, DNS4, WEB6)}
         for end, name in self._names.items():
             command("ip", "netns", "exec", name, "ethtool", "-K", "eth0", *(word for o in OFFLOADS for word in (o, "off")))
             for key, value in SYSCTLS.items():
                 command("ip", "netns", "exec", name, "sh", "-c", f"echo {value} >/proc/sys/net/{key}")
             command("ip", "-n", name, "link", "set", "eth0", "up")
-            for address in addresses[end]:
+            for address in ADDRESSES[end]:
                 bits, more = ("64", ["nodad"]) if ":" in address else ("24", [])
                 command("ip", "-n", name, "address", "add", f"{address}/{bits}", "dev", "eth0", *more)
         time.sleep(MLD_SECONDS)
 
     def lossy_switch(self, rule: str) -> None:
         """Put a switch between the two ends that drops what the nftables `rule` matches: loss that neither end sees."""
-        switch = f"osi-switch-{os.getpid()}"
-        command("ip", "-n", self._names["client"], "link", "delete", "eth0")
-        command("ip", "netns", "add", switch)
-        self._stack.callback(command, "ip", "netns", "delete", switch)
-        command("ip", "netns", "exec", switch, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
-        command("ip", "-n", switch, "link", "add", "switch", "type", "bridge", "mcast_snooping", "0")
-        command("ip", "-n", switch, "link", "set", "switch", "up")
-        for end, name in self._names.items():
-            peer = ("name", end, "netns", switch)
-            command("ip", "-n", name, "link", "add", "eth0", "address", MAC[end], "type", "veth", "peer", *peer)
-            command("ip", "netns", "exec", switch, "ethtool", "-K", end, *(word for o in OFFLOADS for word in (o, "off")))
-            command("ip", "-n", switch, "link", "set", end, "master", "switch", "up")
+        switch = self._switch()
         chain = f"{{ type filter hook forward priority 0; {rule} drop; }}"
         command("ip", "netns", "exec", switch, "nft", f"table bridge wire {{ chain losses {chain}; }}")
+
+    def proxy(self) -> None:
+        """A third end, `proxy`, beside the other two on a switch."""
+        self._names["proxy"] = f"osi-proxy-{os.getpid()}"
+        self._make_namespace(self._stack, "proxy")
+        self._switch()
+
+    def long_path(self, milliseconds: float) -> None:
+        """Put a path between the two ends on which every frame takes `milliseconds`."""
+        path = self._middle()
         self._configure()
+        forwarder = (sys.executable, str(PEERS / "long_path.py"), "client", "server", str(milliseconds))
+        process = self.start(*forwarder, end=path)
+        process.wait_for(lambda: "forwarding" in process.log.read_text(errors="replace"), "does not forward")
+
+    def _switch(self) -> str:
+        """Join the ends with a switch, and return the name of the namespace that it is in."""
+        switch = self._middle()
+        command("ip", "-n", switch, "link", "add", "switch", "type", "bridge", "mcast_snooping", "0")
+        command("ip", "-n", switch, "link", "set", "switch", "up")
+        for end in self._names:
+            command("ip", "-n", switch, "link", "set", end, "master", "switch")
+        self._configure()
+        return switch
+
+    def _middle(self) -> str:
+        """A namespace into which every end's cable leads, in place of the one that joined the two; its ports have the ends'
+        names."""
+        middle = f"osi-middle-{os.getpid()}"
+        command("ip", "-n", self._names["client"], "link", "delete", "eth0")
+        command("ip", "netns", "add", middle)
+        self._stack.callback(command, "ip", "netns", "delete", middle)
+        command("ip", "netns", "exec", middle, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
+        for end, name in self._names.items():
+            peer = ("name", end, "netns", middle)
+            command("ip", "-n", name, "link", "add", "eth0", "address", MAC[end], "type", "veth", "peer", *peer)
+            command("ip", "netns", "exec", middle, "ethtool", "-K", end, *(word for o in OFFLOADS for word in (o, "off")))
+            command("ip", "-n", middle, "link", "set", end, "up")
+        return middle
 
     def use_resolver(self, address: str) -> None:
         """Let the programs of the client end ask the resolver at `address`."""
         (Path("/etc/netns") / self._names["client"] / "resolv.conf").write_text(f"nameserver {address}\n")
 
     def _command(self, end: str, args: Sequence[str]) -> list[str]:
-        return ["ip", "netns", "exec", self._names[end], *args]  # replaces itself: the pid is the program's
+        return ["ip", "netns", "exec", self._names.get(end, end), *args]  # replaces itself: the pid is the program's
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing of the user's reaches a recording: no ~/.curlrc, no proxy, no locale."""
         return {"PATH": os.environ["PATH"], "HOME": str(self.dir), "LC_ALL": "C.UTF-8", **more}
 
     def start(self, *args: str, end: str = "server", **env: str) -> Process:
-        """Start a program that stays; it is ended with the lab."""
+        """Start a program that stays; it is ended with the lab. end: or the name of another namespace of the lab's."""
         log = self.dir / f"{Path(args[0]).name}.log"
         with log.open("wb") as out:
             popen = subprocess.Popen(
@@ -200,9 +228,9 @@ class Lab:
         return done.stdout.decode(errors="replace")
 
     @contextlib.contextmanager
-    def capture(self, path: Path, interface: str = "eth0") -> Iterator[None]:
-        """Record what passes the client's interface into the pcapng file `path`."""
-        dumpcap = self.start("dumpcap", "-q", "-i", interface, "-w", str(path), end="client")
+    def capture(self, path: Path, interface: str = "eth0", end: str = "client") -> Iterator[None]:
+        """Record what passes an interface of the client's, or of another `end`, into the pcapng file `path`."""
+        dumpcap = self.start("dumpcap", "-q", "-i", interface, "-w", str(path), end=end)
         dumpcap.wait_for(lambda: "File:" in dumpcap.log.read_text(errors="replace"), "does not capture")
         yield
         time.sleep(LAST_PACKET_SECONDS)
@@ -243,14 +271,14 @@ class Lab:
             "nginx", "-c", str(config), "-p", str(self.dir), "-e", str(self.dir / "error.log"), port=443 if tls else 80, end=end
         )
 
-    def app(self, module: str, tls: Files | None = None) -> Process:
+    def app(self, module: str, tls: Files | None = None, **env: str) -> Process:
         """An ASGI application of `peers`, under uvicorn on port 80, or on 443 with the certificate `tls`."""
         port = 443 if tls else 80
         options = ["--ssl-certfile", str(tls.chain), "--ssl-keyfile", str(tls.key)] if tls else []
         options += ["--http", "h11", "--loop", "asyncio", "--log-level", "warning"]
         uvicorn = (sys.executable, "-m", "uvicorn", f"{module}:app", "--app-dir", str(PEERS), "--host", WEB4)
-        more = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(PACKAGE)}
-        return self.serve(*uvicorn, "--port", str(port), *options, port=port, **more)
+        env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(PACKAGE), **env}
+        return self.serve(*uvicorn, "--port", str(port), *options, port=port, **env)
 
     def write(self, name: str, template: str, **values: str) -> Path:
         """Fill a template of `peers` and write it into the lab's folder."""

@@ -42,5 +42,6 @@ class Story:
     expect: tuple[str, ...] = ()
     facts: Mapping[str, int] = field(default_factory=dict)
     interface: str = VETH
+    vantage: str = "client"  # the end at which it is recorded
     checksums: bool = True
     losses: bool = False  # segments are lost and resent on purpose

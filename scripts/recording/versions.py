@@ -7,7 +7,13 @@ import platform
 import re
 import subprocess
 
-ASK = {"curl": ["curl", "-V"], "nginx": ["nginx", "-v"], "unbound": ["unbound", "-V"], "dig": ["dig", "-v"]}
+ASK = {
+    "curl": ["curl", "-V"],
+    "nginx": ["nginx", "-v"],
+    "unbound": ["unbound", "-V"],
+    "dig": ["dig", "-v"],
+    "Node.js": ["node", "-v"],
+}
 
 
 def version(program: str) -> str:

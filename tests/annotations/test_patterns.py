@@ -22,7 +22,13 @@ TEXT = 1
     ("http1-pipelining", {"pipelining": HIGH, "request–response": HIGH}),
     ("http-post-json", {"cookie session": HIGH, "request–response": HIGH}),
     ("http-get", {"request–response": HIGH}), ("tcp-zero-window", {"request–response": HIGH}),
-    ("tcp-refused", {}), ("tcp-reset", {"unknown": Confidence.LOW}),
+    ("tcp-refused", {}), ("tcp-reset", {"request–response": MEDIUM}), ("slow-server", {"request–response": HIGH}),
+    ("short-polling", {"short polling": HIGH}), ("long-polling", {"long polling": HIGH}),
+    ("async-job", {"asynchronous job": HIGH, "request–response": HIGH}),
+    ("cookie-session", {"cookie session": HIGH, "request–response": HIGH}),
+    ("jwt", {"token": HIGH, "request–response": MEDIUM}),
+    ("nagle-delayed-ack", {"request–response": HIGH}), ("keepalive-race", {"request–response": MEDIUM}),
+    ("sse-buffered-by-proxy", {"server-sent events": HIGH, "proxy hop": HIGH}),
 ])  # fmt: skip
 def test_recorded_captures(capture: str, expected: dict[str, Confidence]) -> None:
     session = open_session(capture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inspector.capture.labs import certificates
-from recording.lab import Lab
+from recording.lab import PROXY4, WEB4, Lab
 from recording.story import Look, Story
 
 CURL = ("curl", "--silent", "--show-error", "--no-buffer", "--header", "Accept: text/event-stream")
@@ -40,6 +40,18 @@ def encrypted(lab: Lab, path: Path) -> bytes:
         url = "https://api.example.test/orders/events"
         lab.run(*CURL, "--http1.1", "--cacert", str(files.root), url, SSLKEYLOGFILE=str(keys))
     return keys.read_bytes()
+
+
+def buffered(lab: Lab, path: Path) -> bytes:
+    lab.proxy()
+    lab.resolver()
+    lab.app("prices")
+    config = lab.write("proxy.conf", "proxy.conf", dir=str(lab.dir), listen=PROXY4, upstream=WEB4)
+    lab.serve("nginx", "-c", str(config), "-p", str(lab.dir), "-e", str(lab.dir / "error.log"), port=80, end="proxy")
+    with lab.capture(path, end="proxy"):
+        for name in ("prices", "prices?instant"):
+            lab.run(*CURL, f"http://live.example.test/{name}")
+    return b""
 
 
 STORIES = (
@@ -161,5 +173,52 @@ STORIES = (
             ),
         ),
         requires={"http.response": 1, "tls.handshake.type == 20": 2},
+    ),
+    Story(
+        name="sse-buffered-by-proxy",
+        title="A proxy that keeps events back",
+        teaches="""Recorded at an nginx between a client and a service that sends an event each quarter of a second: both sides
+            of the proxy are here. The first time nginx buffers, as it does unless it is told otherwise: the events come
+            to it one by one, and go to the client in lumps, whenever a buffer of four kilobytes is full, the oldest more
+            than a second late. The second time the service says X-Accel-Buffering: no, and each event goes on within a
+            millisecond. Seen at the client alone, a buffering proxy looks just like a service that writes in lumps.""",
+        record=buffered,
+        peers=("curl", "nginx", "uvicorn", "starlette", "unbound"),
+        looks=(
+            Look("http.request && ip.dst == 192.0.2.60", "The client asks the proxy: GET {http.request.uri} in HTTP/1.1."),
+            Look(
+                "http.request && ip.dst == 192.0.2.80",
+                "The proxy asks the service, on a connection of its own: the same path, in HTTP/1.0 with Connection: close, "
+                "and X-Forwarded-For says for whom.",
+                comment=True,
+            ),
+            Look(
+                'ip.src == 192.0.2.80 && tcp.payload contains "id: 1\n"',
+                "Event 1 reaches the proxy after {frame.time_relative} seconds of this capture. Where is it on the other side?",
+            ),
+            Look(
+                "ip.src == 192.0.2.60 && tcp.srcport == 80 && tcp.len > 1000",
+                "A buffer is full: events 1 to 6 and the beginning of the next go to the client together, "
+                "after {frame.time_relative} seconds.",
+                comment=True,
+            ),
+            Look(
+                'http.request.uri contains "instant" && ip.dst == 192.0.2.80',
+                "The same stream again; now the service is asked to have it passed on at once.",
+            ),
+            Look(
+                'tcp.payload contains "x-accel-buffering"',
+                "X-Accel-Buffering: no is meant for nginx alone: it obeys, and does not pass the line on.",
+                comment=True,
+            ),
+            Look(
+                'ip.src == 192.0.2.60 && tcp.srcport == 80 && tcp.payload contains "id: 2\n" && tcp.stream > 1',
+                "Event 2 alone, a fraction of a millisecond after it came in.",
+            ),
+        ),
+        requires={"tcp.flags.syn == 1": 8, "http.request": 4},
+        expect=("sse-buffered",),
+        vantage="proxy",
+        interface="the proxy's end of a veth pair into a switch, offloads off",
     ),
 )

@@ -45,6 +45,28 @@ def zero_window(lab: Lab, path: Path) -> bytes:
     return b""
 
 
+def nagle(lab: Lab, path: Path) -> bytes:
+    lab.resolver()
+    lab.app("readings")
+    with lab.capture(path):
+        lab.run("node", str(PEERS / "two_sends.mjs"), "http://api.example.test/readings")
+    return b""
+
+
+IDLE = 2  # seconds that nginx keeps an idle connection
+HALF_ROUND_TRIP = 30  # milliseconds
+
+
+def keepalive_race(lab: Lab, path: Path) -> bytes:
+    lab.long_path(HALF_ROUND_TRIP)
+    lab.resolver()
+    lab.nginx(more=f"keepalive_timeout {IDLE}s;")
+    idle = IDLE - HALF_ROUND_TRIP / 1000  # the server's clock began when its response left: its FIN is under way by then
+    with lab.capture(path):
+        lab.run(sys.executable, str(PEERS / "reuse.py"), "http://api.example.test/logo.svg", str(idle))
+    return b""
+
+
 STORIES = (
     Story(
         name="tcp-refused",
@@ -158,5 +180,85 @@ STORIES = (
         requires={"tcp.analysis.zero_window": None, "tcp.analysis.window_update": None, "http.response": 1},
         expect=("zero-window", "window-full", "retransmission"),
         losses=True,
+    ),
+    Story(
+        name="nagle-delayed-ack",
+        title="Forty milliseconds for nothing: Nagle meets a delayed acknowledgement",
+        teaches="""The client posts readings and writes the head in one send and the body in another. Nagle's algorithm holds
+            the second back until the first is acknowledged; the server has nothing to say before it has the body, and
+            delays its acknowledgement for forty milliseconds in the hope of something to send along. Each waits for the
+            other, in every request but the first of a connection. On the second connection the client sets TCP_NODELAY,
+            and the same requests take a millisecond each.""",
+        record=nagle,
+        peers=("Node.js", "uvicorn", "starlette", "unbound"),
+        looks=(
+            Look(
+                "tcp.stream == 0 && tcp.dstport == 80 && tcp.len == 44",
+                "The first body is not held up: Linux acknowledges at once while a connection is young.",
+            ),
+            Look(
+                "tcp.stream == 0 && tcp.dstport == 80 && tcp.len == 127 && tcp.seq > 100",
+                "The head of the second request, {tcp.len} bytes. The body is ready, and Nagle's algorithm holds it back: "
+                "something small is under way and not acknowledged.",
+                comment=True,
+            ),
+            Look(
+                "tcp.stream == 0 && tcp.srcport == 80 && tcp.len == 0 && tcp.time_delta > 0.03",
+                "A bare acknowledgement, {tcp.time_delta} seconds after the head: the server's timer for delayed "
+                "acknowledgements has run out.",
+                comment=True,
+            ),
+            Look(
+                "tcp.stream == 0 && tcp.dstport == 80 && tcp.len == 44 && tcp.seq > 200",
+                "The body leaves only now, at once after the acknowledgement.",
+            ),
+            Look(
+                "tcp.stream == 1 && tcp.dstport == 80 && tcp.len == 127 && tcp.seq > 100",
+                "TCP_NODELAY: head and body are two segments here too, and the second waits for nobody.",
+            ),
+        ),
+        requires={
+            "tcp.stream == 0 && tcp.srcport == 80 && tcp.len == 0 && tcp.time_delta > 0.03 && tcp.time_delta < 0.1": 5,
+            "tcp.stream == 1 && tcp.len == 44 && tcp.time_delta > 0.03": 0,
+        },
+        expect=("nagle-delayed-ack",),
+    ),
+    Story(
+        name="keepalive-race",
+        title="A request meets the close of an idle connection",
+        teaches="""A server keeps an idle connection for two seconds and then closes it. The client, thirty milliseconds
+            away, has not heard of that yet when it uses the connection again: request and FIN pass each other on
+            the way, and the answer to the request is a reset. Nobody is at fault, and the client cannot
+            know whether its request was carried out. It sends it again on a new connection, which only a method that
+            is idempotent, like GET, allows without a second thought.""",
+        record=keepalive_race,
+        peers=("requests", "Python", "nginx", "unbound"),
+        looks=(
+            Look("http.response", "The first answer, and the connection stays open: Connection: keep-alive.", comment=True),
+            Look(
+                "http.request && tcp.stream == 0 && tcp.seq > 100",
+                "After nearly two seconds the client uses the connection again: seen from here, nothing is wrong with it.",
+                comment=True,
+            ),
+            Look(
+                "tcp.flags.fin == 1 && tcp.srcport == 80 && tcp.stream == 0",
+                "FIN. It acknowledges {tcp.ack} and not the end of the new request: when it left, the request had not arrived.",
+                comment=True,
+            ),
+            Look(
+                "tcp.flags.reset == 1",
+                "RST at {tcp.seq}: the answer to the request. Nobody is there any more to read it.",
+                comment=True,
+            ),
+            Look("http.request && tcp.stream == 1", "The same request again, on a connection of its own."),
+        ),
+        requires={
+            "tcp.flags.fin == 1 && tcp.srcport == 80 && tcp.stream == 0 && tcp.ack < 200": 1,
+            "tcp.flags.reset == 1": None,
+            "http.request": 3,
+            "http.response": 2,
+        },
+        expect=("keepalive-race",),
+        interface="one end of a veth pair into a path that takes 30 ms each way, offloads off",
     ),
 )
