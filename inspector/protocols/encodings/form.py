@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string
-from inspector.core.layer import Severity
+from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.limits import MAX_PAIRS
 from inspector.core.protocol import Protocol
 
@@ -51,7 +51,17 @@ def _decoded(raw: bytes) -> str:
     return unquote_plus(raw.decode("utf-8", "surrogateescape"), errors="surrogateescape")
 
 
+def explain(layer: Layer) -> list[Note]:
+    pairs = [field for field in layer.fields if field.name == "urlencoded-form.pair"]
+    if not pairs:
+        return []
+    count = "1 pair" if len(pairs) == 1 else f"{len(pairs):,} pairs"
+    why = f"{count} of a name and a value in {layer.span.size:,} bytes, as a form of a web page sends them: & stands between"
+    why += " pairs, + for a space, and % before the hexadecimal of what has a meaning of its own."
+    return [Note(layer.span, "form data", why, "WHATWG URL, 5", Rank.DETAIL)]
+
+
 PROTOCOL = Protocol(
     "urlencoded-form", "Form data", 6, FIELDS, dissect, keys={"media_type": ["application/x-www-form-urlencoded"]},
-    reference="WHATWG URL, 5",
+    explain=explain, reference="WHATWG URL, 5",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from inspector.core.field import Field
@@ -276,6 +277,9 @@ _SCHEMES = {
 }
 
 
+_ERROR = re.compile(r'error="(?P<code>[^"]*)"(?:\s*,\s*error_description="(?P<description>[^"]*)")?')
+
+
 def _authentication(message: Message) -> Notes:
     for name, value, field in message.lines:
         scheme, _, secret = value.strip().partition(" ")
@@ -284,8 +288,12 @@ def _authentication(message: Message) -> Notes:
             why = f"{scheme[:20]}: {what}. {len(secret.strip()):,} characters, not shown here."
             yield Note(field.span, "credentials", why, reference)
         elif name in ("www-authenticate", "proxy-authenticate") and not message.request:
-            title = f"{message.code}: who are you?" if message.code in (401, 407) else "challenge"
-            yield Note(field.span, title, f"The client is to ask again with {scheme[:20]}: {what}.", reference)
+            title = "who are you?" if message.code in (401, 407) else "challenge"
+            why = f"The client is to ask again with {scheme[:20]}: {what}."
+            if wrong := _ERROR.search(value):
+                why += f" What it sent is refused: {(wrong['description'] or wrong['code'])[:120]}."
+                reference = "RFC 6750, 3"
+            yield Note(field.span, title, why, reference)
 
 
 def _negotiation(message: Message) -> Notes:
