@@ -30,6 +30,7 @@ from inspector.sources import Source, open_source, open_sources
 from inspector.sources.bundled import resolve
 from inspector.streams.bulk import MANY, Segments
 from inspector.streams.facts import DNS_PORTS, Facts
+from inspector.streams.following import Following
 from inspector.streams.indexing import index_of, take_in
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from inspector.streams.analysis import Edges
     from inspector.streams.conversation import Conversation
     from inspector.streams.exchanges import Exchange
+    from inspector.streams.gathering import Gathering
     from inspector.streams.tcp_layer import Tcp
 
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
@@ -147,6 +149,7 @@ class Session:
         self._teaching: list[int] = []  # the flows of such packets, of the first `_asked` flows
         self._asked = self._scanned = 0  # flows, and packets, that were looked at for such
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
+        self._following = Following(self.index, self._keep_up)
         self._exchanges: tuple[int, list[Exchange]] | None = None  # of so many packets
         self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
         self._lock = threading.RLock()
@@ -206,6 +209,8 @@ class Session:
         with self._lock:  # what was followed while packets were still coming is not the whole of it
             self._conversations.clear()
             self._tcp.clear()
+            self._gathering.forget()
+            self._exchanges = None
             self._learned = 0
             self.complete, self.growing = True, False
         self.progress = 1.0
@@ -216,15 +221,30 @@ class Session:
         self.index.build()
         return self.count > before
 
+    def keep_up(self, seconds: float) -> int:
+        """Follow the conversations of a growing capture further, for about so long; how many packets are still to come."""
+        return self._following.work(seconds) if self.growing else 0
+
+    def _keep_up(self, flow: int, until: int) -> None:
+        with self._lock:
+            # One that was let go for want of room would begin anew: that is for who asks for it.
+            if self.growing and (flow in self._conversations or self.index.flows.first[flow] > self._following.reached):
+                self._followed(flow, until)
+                self.tcp(flow, until)
+
+    def waits(self, number: int) -> bool:
+        """What its conversation says of a packet will be at hand once `keep_up` has come to it, and not before."""
+        return self.growing and number > self._following.reached and not self.followed(number)
+
     @property
-    def _follows(self) -> bool:
+    def follows(self) -> bool:
         """Conversations are followed. Of an ordinary capture that is still read they are not: it is soon complete."""
         return self.complete or self.growing
 
     def facts(self, packet: int) -> Facts:
         """What conversations have taught one another by `packet`; nothing until the capture is loaded."""
         with self._facts_lock:
-            if self._follows:
+            if self.follows:
                 self._pending.extend(self._teachers())
                 while self._pending and self._pending[0] <= packet:
                     number = self._pending.popleft()
@@ -302,7 +322,7 @@ class Session:
         result = self.layers(number)
         tcp = result.last("tcp")
         flow = self.index.flow_of(number)
-        if tcp is None or flow < 0 or not self._follows:  # before the end of the capture nobody knows what completes where
+        if tcp is None or flow < 0 or not self.follows:  # before the end of the capture nobody knows what completes where
             return result
         self._analysis(tcp, flow, number)
         conversation = self.conversation(flow)
@@ -329,7 +349,7 @@ class Session:
         """Of a packet only the units that its TCP conversation completes there, without notes and issues, and of them
         those that may show a protocol of `only`; None where its payload is not the conversation's to read."""
         flow = self.index.flow_of(number)
-        if flow < 0 or self.index.flows.protocol(flow) != TCP or not self._follows:
+        if flow < 0 or self.index.flows.protocol(flow) != TCP or not self.follows:
             return None
         conversation = self.conversation(flow)
         if self.index.value("payload_length", number) and not conversation.recognised(number):
@@ -403,27 +423,31 @@ class Session:
 
     def conversation(self, flow: int) -> Conversation:
         """A TCP flow, followed from its first packet to its last (of a growing capture: to the last that has come)."""
+        return self._followed(flow, None)
+
+    def _followed(self, flow: int, until: int | None) -> Conversation:
+        """until: of a growing capture, the packet as far as which it is followed at least."""
         with self._lock:
             found = self._conversations.get(flow)
             if found is not None and self._outdated(found):
                 self._learned = 0  # what is known now may open earlier sessions too
             elif found is not None:
-                if self.growing and self._follow_on(found):
+                if self.growing and self._follow_on(found, until):
                     self._conversations.put(flow, found, found.weight)
                 return found
-            found = self._follow(flow)
+            found = self._follow(flow, until)
             self._conversations.put(flow, found, found.weight)
             return found
 
-    def tcp(self, flow: int) -> Tcp:
-        """The segments of a TCP flow: their analysis, and the states of both ends."""
+    def tcp(self, flow: int, until: int | None = None) -> Tcp:
+        """The segments of a TCP flow: their analysis, and the states of both ends. until: as in `_followed`."""
         from inspector.streams.segments import parts
         from inspector.streams.tcp_layer import follow
 
         with self._lock:
             found = self._tcp.get(flow)
             first, second = self.index.flows.shift[flow]
-            scales, count = (int(first), int(second)), self.count
+            scales, count = (int(first), int(second)), self.count if until is None else until
             if self.growing:
                 seen, known = self._tcp_of.get(flow, (0, scales))
                 if found is None or known != scales:  # a SYN that came since tells how to read the windows before it
@@ -432,7 +456,7 @@ class Session:
                     packets = self.index.packets_of([flow], seen)
                     found.feed(parts(self.index, packets[packets <= count], self._sack))
                     self._tcp.put(flow, found, len(found.analysis.packets))
-                self._tcp_of[flow] = count, scales
+                self._tcp_of[flow] = max(count, seen), scales
             elif found is None:
                 found = follow(parts(self.index, self.index.flow_packets(flow), self._sack), scales)
                 self._tcp.put(flow, found, len(found.analysis.packets))
@@ -444,10 +468,10 @@ class Session:
         edges = [field.value for field in tcp.walk() if field.name in SACK_EDGES] if tcp is not None else []
         return tuple(zip(edges[::2], edges[1::2], strict=False))
 
-    def _follow(self, flow: int) -> Conversation:
+    def _follow(self, flow: int, until: int | None = None) -> Conversation:
         conversation = self._conversation(flow)
         if self.growing:
-            self._follow_on(conversation)
+            self._follow_on(conversation, until)
             return conversation
         return self._put_together(conversation)
 
@@ -458,9 +482,9 @@ class Session:
         conversation.finish()
         return conversation
 
-    def _follow_on(self, conversation: Conversation) -> bool:
+    def _follow_on(self, conversation: Conversation, until: int | None) -> bool:
         """Feed a conversation of a growing capture the segments that have come since; whether any had."""
-        after, count = max(conversation.reached, int(self.index.flows.first[conversation.id]) - 1), self.count
+        after, count = max(conversation.reached, int(self.index.flows.first[conversation.id]) - 1), until or self.count
         if after >= count:
             return False
         conversation.reached = count
@@ -603,39 +627,22 @@ class Session:
 
     # --- exchanges
 
+    @cached_property
+    def _gathering(self) -> Gathering:
+        from inspector.streams.gathering import Gathering
+
+        return Gathering(self.index, self.conversation, self.layers, not self._decode_as)
+
     def exchanges(self, progress: Callable[[float], None] | None = None) -> list[Exchange]:
         """Every request with its response, in the order of their first packets, numbered from 1.
 
         progress: told the share that is done, 0 to 1.
         """
-        from inspector.streams.exchanges import of_conversation
-        from inspector.streams.phases import Lookups, fill
-        from inspector.streams.plain import Plain
-
         with self._lock:
             if self._exchanges is not None and self._exchanges[0] == self.count:
                 return self._exchanges[1]
-        flows, count = self.index.flows, self.count
-        found: list[Exchange] = []
-        lookups: Lookups | None = None
-        plain = None if self._decode_as else Plain(self.index)
-        for flow in range(len(flows)):
-            if flows.protocol(flow) != TCP or not self.index.at("payload_length", self.index.flow_packets(flow) - 1).any():
-                continue
-            own = plain.exchanges(flow) if plain is not None else None
-            conversation = None
-            if own is None:
-                conversation = self.conversation(flow)
-                own = of_conversation(conversation, int(flows.stream[flow]))
-            if own:
-                lookups = lookups or Lookups(self.index, self.layers)
-                fill(own, self.index, lookups, conversation)
-                found += own
-            if progress is not None:
-                progress((flow + 1) / len(flows))
-        found.sort(key=lambda exchange: exchange.first)
-        for number, exchange in enumerate(found, 1):
-            exchange.number = number
+        count = self.count
+        found = self._gathering.exchanges(self.growing, progress)
         with self._lock:
             self._exchanges = (count, found)
         return found

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from inspector.capture.labs.session import Captured
 
 WIDTH = 100  # columns of the list
-SHOWN_SECONDS = 15.0  # on the screen, which sees messages and not only packets once the capture has ended
 
 
 def command(
@@ -52,7 +51,7 @@ def command(
             running.stop()
             _print_exchanges(running)
         else:
-            trouble = _open(running, duration or SHOWN_SECONDS)
+            trouble = _open(running, duration)
         if path is not None:
             running.stop()
             keep(running, path)
@@ -78,28 +77,26 @@ def _run(running: Captured, lab: Lab, duration: float | None) -> str:
         return ""
 
 
-def _open(running: Captured, duration: float) -> str:
+def _open(running: Captured, duration: float | None) -> str:
     """The screen, on the file as it grows; what went wrong, "" for nothing."""
-    from inspector.session import Session
-    from inspector.sources import open_source
-    from inspector.tui.app import run
+    from inspector.session import Session, open_session
+    from inspector.tui.app import InspectorApp
+    from inspector.tui.screens.live import LiveScreen
 
-    source = open_source(running.capture.path, follow=True)
     keylog = running.running.keylog
-    session = Session(source, f"lab {running.running.lab.name}", keylog=None if keylog is None else str(keylog))
     found: list[str] = []
+
+    def opened(path: str) -> Session:
+        session = open_session(path, keylog=None if keylog is None else str(keylog), growing=True)
+        session.title = f"lab {running.running.lab.name}"
+        return session
 
     def end() -> None:
         found.append(running.wait(duration))
         running.stop()
-        source.stop()
 
     threading.Thread(target=end, name="lab", daemon=True).start()
-    try:
-        run(session)
-    finally:
-        source.stop()
-        session.close()
+    InspectorApp(screen=LiveScreen([running.capture], opened, None, running.stop)).run()
     return found[0] if found else ""
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inspector.cli.common import DecodeAs, Files, Keylog, Proto, decode_as, keyboard, one_of, packet_line, tell_damage
 from inspector.core.errors import InspectError
+
+if TYPE_CHECKING:
+    from inspector.session import Session
 
 
 def command(
@@ -26,22 +29,41 @@ def command(
     source: str | int | list[str] = file or files
     if file == "-":
         source = _packets_from_stdin()
-    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or (), load=False)
+    piped = isinstance(source, int)
+    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or (), load=False, growing=piped)
     if not sys.stdout.isatty():
-        session.load()
-        for row in session.rows(1, session.count + 1):
-            print(packet_line(row))
+        _print(session, piped)
         tell_damage(session)
         return
-    from inspector.tui.app import run
+    from inspector.tui.app import InspectorApp, run
     from inspector.tui.recent import remember
 
     if file and os.path.isfile(file):
         remember(file)
     try:
-        run(session, number)
+        if piped:
+            from inspector.tui.screens.growing import PipeScreen
+
+            InspectorApp(screen=PipeScreen(session, number)).run()
+        else:
+            run(session, number)
     finally:
         session.close()
+
+
+def _print(session: Session, piped: bool) -> None:
+    """One line a packet; of a pipe as they come, flushed."""
+    done = 0
+
+    def come(_: float = 0) -> None:
+        nonlocal done
+        for row in session.rows(done + 1, session.count + 1):
+            print(packet_line(row))
+        sys.stdout.flush()
+        done = session.count
+
+    session.load(come if piped else None)
+    come()
 
 
 def _packets_from_stdin() -> int:

@@ -111,7 +111,10 @@ class ConversationTable(LineList):
         for flow in np.flatnonzero(self._last_ns < self._first_ns).tolist():  # only quoted, in an ICMP error
             self._first_ns[flow] = self._last_ns[flow] = self._session.time_of(flows.first[flow])
         self._endings.update(self._session.index)
-        self._known.clear()
+        if self._session.complete:
+            self._known.clear()
+        else:  # who has said nothing yet may say something
+            self._known = {flow: known for flow, known in self._known.items() if known.application}
         self._arrange()
 
     def choose(self, flow: int) -> None:
@@ -164,7 +167,7 @@ class ConversationTable(LineList):
         self.app.call_from_thread(self.refresh)
 
     def scrolled(self) -> None:
-        if not self._session.complete:
+        if not self._session.follows:
             return
         view = self.in_view()
         missing = [flow for flow in self._order[view.start : view.stop].tolist() if flow not in self._known]
@@ -262,7 +265,7 @@ class ConversationsView(View):
 
     @on(ConversationTable.Chosen)
     def _chosen(self, event: ConversationTable.Chosen) -> None:
-        if self.session.complete:
+        if self.session.follows:
             self._tell(event.flow)
 
     @work(thread=True, exclusive=True, group="tell")

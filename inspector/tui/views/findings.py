@@ -49,7 +49,7 @@ class FindingList(EntryList):
 
     def reload(self) -> None:
         """The capture is complete, or has more packets."""
-        if self._session.complete:
+        if self._session.follows:
             self._look()
 
     @work(thread=True, exclusive=True, group="findings")

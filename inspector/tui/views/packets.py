@@ -98,6 +98,10 @@ class PacketsView(View):
             return
         if not self.session.followed(number):  # its own layers at once; what its conversation says takes time
             self.post_message(Dissected(number, self.session.layers(number), []))
+        while self.session.waits(number):
+            sleep(SETTLE)
+            if worker.is_cancelled:
+                return
         result = self.session.explained(number)
         if worker.is_cancelled:
             return

@@ -74,7 +74,7 @@ class StoryList(LineList):
 
     def reload(self) -> None:
         """Tell it anew: the capture is complete, or has more packets."""
-        if self._session.complete:
+        if self._session.follows:
             self._tell()
 
     @work(thread=True, exclusive=True, group="story")

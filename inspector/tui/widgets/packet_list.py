@@ -114,12 +114,17 @@ class PacketList(LineList):
         if any(number not in self._rows for number in numbers):
             self._load(numbers)
 
+    def renew(self) -> None:
+        """What came since may say more of the packets in view: a key, the answer that a request waited for."""
+        self._load([self.number(position) for position in self.in_view()], anew=True)
+
     @work(thread=True, exclusive=True, group="rows")
-    def _load(self, numbers: list[int]) -> None:
+    def _load(self, numbers: list[int], anew: bool = False) -> None:
         """First what the packets say of themselves, where following their conversations takes time; then all."""
         worker, session = get_current_worker(), self._session
-        missing = [number for number in numbers if number not in self._rows]
-        shallow = [number for number in missing if number not in self._shallow and not session.followed(number)]
+        missing = [number for number in numbers if anew or number not in self._rows]
+        known = self._shallow.keys() | self._rows.keys()
+        shallow = [number for number in missing if number not in known and not session.followed(number)]
         for number in shallow:
             if worker.is_cancelled:
                 return
@@ -129,6 +134,8 @@ class PacketList(LineList):
         for number in missing:
             if worker.is_cancelled:
                 return
+            if session.waits(number):
+                continue  # the screen looks for it again when it has been followed
             self._rows[number] = session.row(number)
             self._shallow.pop(number, None)
             while len(self._rows) > KEPT:
