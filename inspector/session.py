@@ -232,7 +232,7 @@ class Session:
                 self._followed(flow, until)
                 self.tcp(flow, until)
 
-    def waits(self, number: int) -> bool:
+    def to_follow(self, number: int) -> bool:
         """What its conversation says of a packet will be at hand once `keep_up` has come to it, and not before."""
         return self.growing and number > self._following.reached and not self.followed(number)
 

@@ -98,7 +98,7 @@ class PacketsView(View):
             return
         if not self.session.followed(number):  # its own layers at once; what its conversation says takes time
             self.post_message(Dissected(number, self.session.layers(number), []))
-        while self.session.waits(number):
+        while self.session.to_follow(number):
             sleep(SETTLE)
             if worker.is_cancelled:
                 return

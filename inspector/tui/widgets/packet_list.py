@@ -134,7 +134,7 @@ class PacketList(LineList):
         for number in missing:
             if worker.is_cancelled:
                 return
-            if session.waits(number):
+            if session.to_follow(number):
                 continue  # the screen looks for it again when it has been followed
             self._rows[number] = session.row(number)
             self._shallow.pop(number, None)
