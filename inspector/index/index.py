@@ -114,10 +114,6 @@ class Index:
         packets = np.concatenate(found)
         return packets[np.searchsorted(packets, after + 1) :]
 
-    def column_between(self, name: str, after: int, until: int) -> Column:
-        """A column's values of the packets behind packet `after`, as far as packet `until`."""
-        return self._columns.since(name, after)[: until - after]
-
     def packet(self, number: int) -> Packet:
         """A packet by its number, from 1. Raises IndexError where there is none."""
         value, row = self._columns.value, number - 1

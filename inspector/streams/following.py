@@ -31,7 +31,7 @@ class Following:
         while self.reached < self._index.count and perf_counter() < end:
             if not self._flows:
                 self._until = min(self.reached + PIECE, self._index.count)
-                flows = np.unique(self._index.column_between("flow", self.reached, self._until))
+                flows = np.unique(self._index.since("flow", self.reached)[: self._until - self.reached])
                 self._flows = [flow for flow in flows.tolist() if flow >= 0 and self._index.flows.protocol(flow) == TCP]
             while self._flows and perf_counter() < end:
                 self._follow(self._flows.pop(), self._until)

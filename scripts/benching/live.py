@@ -101,6 +101,8 @@ def under_load(folder: Path, rate: int, seconds: float) -> tuple[str, str]:
             time.sleep(1)
             sender = send(rate, seconds, port)
             screen.drain(2)
+            screen.press(b"g")  # to the first packet: it follows the newest no longer
+            screen.drain(0.5)
             begun, first, answers, late = screen.resident, path.stat().st_size, [], 0
             while any(one.poll() is None for one in sender):
                 answer = screen.answer()

@@ -203,6 +203,7 @@ def test_node(server: Server, tmp_path: Path) -> None:
 
 
 HTTPX = "import httpx, ssl, sys; print(httpx.get(sys.argv[1], verify=ssl.create_default_context(cafile=sys.argv[2])).text)"
+REQUESTS = "import requests, sys; print(requests.get(sys.argv[1], verify=sys.argv[2]).text)"
 URLLIB = """
 import ssl, sys, urllib.request
 context = ssl.create_default_context(cafile=sys.argv[2])
@@ -213,12 +214,52 @@ SECRETIVE = URLLIB.replace(
 )
 
 
-@pytest.mark.parametrize("script", [HTTPX, URLLIB], ids=["httpx", "urllib"])
-def test_python(script: str, server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "script"), [("httpx", HTTPX), ("requests", REQUESTS), ("urllib", URLLIB)])
+def test_python(name: str, script: str, server: Server, tmp_path: Path) -> None:
+    pytest.importorskip(name)
     path = tmp_path / "python.pcapng"
     done = record("-w", str(path), "--", sys.executable, "-c", script, f"{server.url}/mine", server.root, NO_PROXY="*")
     assert (done.returncode, done.stdout) == (0, "you asked for /mine\n"), done.stderr
     assert targets(open_session(str(path))) == ["/mine"]
+
+
+WEBSOCKET = """
+import ssl, sys
+from websockets.sync.client import connect
+with connect(sys.argv[1], ssl=ssl.create_default_context(cafile=sys.argv[2]), proxy=None) as room:
+    room.send("Good morning")
+    print(room.recv())
+"""
+
+
+def test_python_websockets(tmp_path: Path) -> None:
+    serving = pytest.importorskip("websockets.sync.server")
+    files, path = certificates.self_signed(tmp_path, "localhost"), tmp_path / "websocket.pcapng"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.chain, files.key)
+    with serving.serve(lambda room: room.send(room.recv()[::-1]), "127.0.0.1", 0, ssl=context) as room:
+        threading.Thread(target=room.serve_forever, daemon=True).start()
+        url = f"wss://localhost:{room.socket.getsockname()[1]}/mine"
+        done = record("-w", str(path), "--", sys.executable, "-c", WEBSOCKET, url, str(files.root))
+        room.shutdown()
+    assert (done.returncode, done.stdout) == (0, "gninrom dooG\n"), done.stderr
+    [exchange] = open_session(str(path)).exchanges()
+    assert (exchange.status, exchange.target) == (101, "/mine")
+    assert [item.from_client for item in exchange.items if item.pdu.protocol == "websocket.message"] == [True, False]
+
+
+CHROMIUM = ("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors", "--dump-dom")
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason=NOT_INSTALLED.format("chromium"))
+def test_chromium(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "chromium.pcapng"
+    done = record("-w", str(path), "--", *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", f"{server.url}/mine")
+    assert done.returncode == 0 and "you asked for /mine" in done.stdout, done.stderr
+    session = open_session(str(path))
+    assert "/mine" in targets(session)
+    assert {flow for flow in range(len(session.index.flows)) if session.decrypts(flow)}
+    assert "wrote no key" not in done.stderr
 
 
 def test_a_program_that_writes_no_keys_is_told(server: Server, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class GrowingScreen(CaptureScreen):
     def _keep_up(self) -> None:
         """Conversations, decrypted and read, for a part of the time: keys and the list go first."""
         worker = get_current_worker()
+        _ = self.session.engine  # the protocols are imported while nothing has come
         while not (worker.is_cancelled or self.session.complete):
             self._behind = self.session.keep_up(WORK)
             sleep(REST)
