@@ -36,7 +36,7 @@ MAX_PACKETS = 40  # of a file, that are looked at
 MAX_SECONDS = 10
 MAX_MIB = 1024
 
-SLICE = 150.0  # seconds of one target at a time, so that all of them get on evenly
+SLICE = 60.0  # seconds of one target at a time, so that all of them get on evenly
 
 LINES = ("smtp", "pop", "imap", "ftp")  # speak in lines, as HTTP does
 Target = Callable[[bytes], None]
@@ -344,12 +344,12 @@ def main() -> int:
         ledger = Ledger(folder)
         broken: set[str] = set()  # in this run: the same would be found again at once
         while left := [name for name in names if name not in broken and share - ledger.spent.get(name, 0.0) > 1]:
-            for name in left:
-                said = slice_of(name, min(SLICE, share - ledger.spent.get(name, 0.0)), folder, ledger)
-                print(f"{'FAILED' if said else 'ok':6} {name:16} {ledger.spent[name]:6.0f} s", flush=True)
-                if said:
-                    broken.add(name)
-                    print("\n".join(said), flush=True)
+            name = min(left, key=lambda each: ledger.spent.get(each, 0.0))  # the one that has had the least
+            said = slice_of(name, min(SLICE, share - ledger.spent.get(name, 0.0)), folder, ledger)
+            print(f"{'FAILED' if said else 'ok':6} {name:16} {ledger.spent[name]:6.0f} s", flush=True)
+            if said:
+                broken.add(name)
+                print("\n".join(said), flush=True)
         for name in names:
             print(f"{name:16} {ledger.spent.get(name, 0.0):6.0f} s  {ledger.inputs.get(name, 0):>10,} inputs")
         minutes = sum(ledger.spent.get(name, 0.0) for name in names) / 60

@@ -2,9 +2,10 @@
 
     scripts/hostile.py [CAPTURES…] [--mutations N] [--walks N] [--seed S] [--from N] [--keep FOLDER]
 
-Every bundled capture and every capture in the folders that are given goes through `show --json`, `fields` and `explain` (as far
-as they exist), all in this process; so do N mutations of them, and some of all this through the terminal's screens, without a
-terminal. Watched: no traceback, nothing that a terminal would obey, no run longer than 10 s, never more than 1 GB of memory.
+Every bundled capture and every capture in the folders that are given goes through `show --json`, `fields`, `explain`,
+`exchanges --json` and `findings`, all in this process; so do N mutations of them, and some of all this, evenly spread, through the
+terminal's screens, without a terminal. Watched: no traceback, nothing that a terminal would obey, no run longer than 10 s, never
+more than 1 GB of memory.
 Bugs in dissectors come through (OSI_INSPECT_STRICT). The exit status is 1 where something was found.
 """
 
@@ -46,6 +47,9 @@ FIELDS = (
     "http.request.uri", "http.response.code", "http.file_data", "http2.header.value", "http2.data.data", "websocket.payload",
     "sse.data", "json.value", "grpc.message_data", "icmp.type", "mime_multipart.header.content-disposition",
 )  # fmt: skip
+# Keys of a walk: through the layers and fields of three packets, then through every view, each with what it can be asked for.
+LAYERS = ("left_square_bracket", "right_square_bracket", "tab", "down", "enter", "down", "b")
+VIEWS = ("2", "down", "3", "a", "4", "d", "5", "down", "6", "enter", "7", "8", "down", "9", "f", "a", "1")
 # What a terminal may obey, or what hides or turns text around (Unicode TR 36); lines end in a line feed, cells in a tab.
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
@@ -111,7 +115,7 @@ class Run:
     def commands(self, path: Path, label: str) -> None:
         """The capture through every command. They share one session: reading the file five times would find nothing more."""
         with _opened_once():
-            for what, arguments in commands().items():
+            for what, arguments in COMMANDS.items():
                 sink = Sink()
 
                 def work(arguments: list[str] = arguments, sink: Sink = sink) -> None:
@@ -138,18 +142,14 @@ class Run:
         print(f"found: {len(self.failures)} (tracebacks, unsafe text, over {MAX_SECONDS:.0f} s, over {MAX_MEMORY >> 20:,} MiB)")
 
 
-def commands() -> dict[str, list[str]]:
-    """The commands and what stands behind the file's name."""
-    import inspector.cli
-
-    found = {
-        "show --json": ["show", "--json"],
-        "fields": ["fields", *(part for name in FIELDS for part in ("-e", name))],
-    }
-    for name in ("explain", "exchanges", "findings"):
-        if hasattr(inspector.cli, name):
-            found[name] = [name]
-    return found
+# The commands, and what stands behind the file's name.
+COMMANDS = {
+    "show --json": ["show", "--json"],
+    "fields": ["fields", *(part for name in FIELDS for part in ("-e", name))],
+    "explain": ["explain", "--all"],
+    "exchanges": ["exchanges", "--json"],
+    "findings": ["findings"],
+}
 
 
 async def walk(path: Path) -> None:
@@ -183,8 +183,7 @@ async def walk(path: Path) -> None:
             count = capture.count
             for number in sorted({1, (count + 1) // 2, count}):
                 tui.screen.packets.go(number)
-                await press("left_square_bracket")
-                for key in ("right_square_bracket", "tab", "down", "enter", "down", "b", "2", "3", "a", "4", "d", "f", "1"):
+                for key in LAYERS if number < count else LAYERS + VIEWS:
                     await press(key)
     finally:
         capture.close()
@@ -249,6 +248,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a folder for what breaks something")
     parser.add_argument("--no-captures", action="store_true", help="only the mutations")
+    parser.add_argument("--no-commands", action="store_true", help="only the walks")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     options = parser.parse_args()
     captures = [entry.path for entry in bundled()]
@@ -264,7 +264,7 @@ def main() -> int:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = folder  # no recent files of the one who runs this
-        os.environ["OSI_INSPECT_STRICT"] = "1"
+        os.environ["OSI_INSPECT_STRICT"] = os.environ["OSI_INSPECT_NO_CACHE"] = "1"
         done = 0
         for number in range(total):
             if time.perf_counter() - start > options.seconds:
@@ -273,10 +273,14 @@ def main() -> int:
                 path, label = own[number], own[number].name
             else:
                 at = options.first + number - len(own)
+                if options.no_commands and (not every or number % every):
+                    done += 1
+                    continue
                 base, data = mutations.mutant(at)
                 path, label = Path(folder) / "mutant", f"{options.seed}:{at} of {base.name}"
                 path.write_bytes(data)
-            run.commands(path, label)
+            if not options.no_commands:
+                run.commands(path, label)
             if every and number % every == 0:
                 run.walk(path, label)
             done += 1

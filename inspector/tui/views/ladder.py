@@ -126,6 +126,8 @@ class Ladder(LineList):
 
     def turn(self) -> None:
         """From segments to messages and back; the cursor stays at its time."""
+        if self.flow < 0:
+            return
         if self._messages is None:  # they are looked for when they are first asked for
             self.border_subtitle = "looking for messages …"
             self._find_messages(self.flow)
