@@ -3,9 +3,9 @@
     scripts/hostile.py [CAPTURES…] [--mutations N] [--walks N] [--seed S] [--from N] [--keep FOLDER]
 
 Every bundled capture and every capture in the folders that are given goes through `show --json`, `fields`, `explain`,
-`exchanges --json` and `findings`, all in this process; so do N mutations of them, and some of all this, evenly spread, through the
-terminal's screens, without a terminal. Watched: no traceback, nothing that a terminal would obey, no run longer than 10 s, never
-more than 1 GB of memory.
+`exchanges --json` and `findings`, all in this process; so do N mutations of them, and some of all this, evenly spread, through
+the terminal's screens, without a terminal. Watched: no traceback, nothing that a terminal would obey, no run longer than 10 s,
+never more than 1 GB of memory.
 Bugs in dissectors come through (OSI_INSPECT_STRICT). The exit status is 1 where something was found.
 """
 
