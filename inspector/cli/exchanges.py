@@ -75,7 +75,7 @@ def _packets(exchange: Exchange) -> set[int]:
 def as_object(session: Session, exchange: Exchange, secrets: bool = False) -> dict[str, Any]:
     """An exchange for programs: times are seconds (since 1970 as texts, so that no digit is lost), packets are numbers."""
     from inspector.core.field import address_text
-    from inspector.export.messages import item_text
+    from inspector.export.messages import grpc_status, item_text
 
     flows = session.index.flows
     client, server = flows.addresses(exchange.flow)
@@ -91,6 +91,7 @@ def as_object(session: Session, exchange: Exchange, secrets: bool = False) -> di
         "status": exchange.status or None,
         "reason": printable(exchange.reason),
         "media_type": printable(exchange.media),
+        "grpc_status": grpc_status(session, exchange),
         "begun": seconds(exchange.begun),
         "duration": (exchange.ended - exchange.begun) / 1e9,
         "complete": exchange.complete,
@@ -147,7 +148,7 @@ def as_text(session: Session, exchanges: Iterable[Exchange], secrets: bool = Fal
         if phases.connect >= 0 or phases.tls >= 0 or phases.dns >= 0 or exchange.items:
             shown = [f"{name} {human_time(value)}" for name, value in phases._asdict().items() if value >= 0]
             yield f"{'':8}{' · '.join(shown)}"
-        for item in exchange.items:
+        for item in (*exchange.items, *([exchange.outcome] if exchange.outcome is not None else [])):
             yield _item(session, exchange, item, secrets)
 
 

@@ -62,6 +62,8 @@ def as_object(session: Session, chunk: Chunk) -> dict[str, object]:
     }
     if chunk.missing:
         return {**found, "missing": chunk.missing}
+    if chunk.reset:
+        found["reset"] = True
     found["data"] = base64.b64encode(chunk.data).decode("ascii")
     with suppress(UnicodeDecodeError):
         found["text"] = chunk.data.decode("utf-8")
@@ -91,12 +93,12 @@ def as_text(chunks: Iterable[Chunk], apart: bool) -> Iterator[str]:
     side: bool | None = None
     pending = b""
     for chunk in chunks:
-        if apart or chunk.from_client is not side:
+        if apart or chunk.reset or chunk.from_client is not side:
             if pending:
                 yield from _lines(pending)
                 pending = b""
             side = chunk.from_client
-            yield f"── {'client' if side else 'server'}, packet {chunk.packet}"
+            yield f"── {'client' if side else 'server'}, packet {chunk.packet}{', in its reset' if chunk.reset else ''}"
         if chunk.missing:
             yield from _lines(pending)
             pending = b""

@@ -12,6 +12,7 @@ from inspector.core.stream import Reader
 from inspector.export.messages import Message, message
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, of_conversation
+from inspector.streams.tcp import RST, SYN
 
 if TYPE_CHECKING:
     from inspector.session import Session
@@ -22,12 +23,13 @@ _NAME = re.compile(r"(?:([a-z0-9]+):)?(\d{1,9})(?:\.(\d{1,10}))?")
 
 class Chunk(NamedTuple):
     """Bytes that one side said. packet: the one with which they could be read; missing: so many bytes are not in the
-    capture, and `data` is empty."""
+    capture, and `data` is empty; reset: they stand in a RST, to explain it (RFC 9293, 3.5.3), and are no part of the stream."""
 
     from_client: bool
     packet: int
     data: bytes
     missing: int = 0
+    reset: bool = False
 
 
 class Stream(NamedTuple):
@@ -62,7 +64,24 @@ def follow(session: Session, stream: Stream) -> Iterator[Chunk]:
 
 def _tcp(session: Session, flow: int, stream: Stream) -> Iterator[Chunk]:
     conversation = session.conversation(flow)
-    return _read([side.reader for side in conversation.directions], conversation)
+    said = _read([side.reader for side in conversation.directions], conversation)
+    return merge(said, _resets(session, conversation), key=lambda chunk: chunk.packet)
+
+
+def _resets(session: Session, conversation: Conversation) -> Iterator[Chunk]:
+    """What resets say, each where it follows what its side has said before, and once."""
+    index, packets = session.index, session.index.flow_packets(conversation.id)
+    told = (index.column("flags")[packets - 1] & RST != 0) & (index.column("payload_length")[packets - 1] > 0)
+    ends: dict[int, int] = {}
+    for number in packets[told].tolist():
+        direction, flags = index.value("direction", number), index.value("flags", number)
+        side = conversation.directions[direction]
+        start = side.offset(index.value("seq", number) + (flags & SYN > 0)) if side.isn is not None else 0
+        if start == ends.setdefault(direction, side.next):
+            data = session.layers(number).last("tcp")
+            if data is not None and data.payloads:
+                ends[direction] += data.payloads[0].span.size
+                yield Chunk(direction == conversation.tree.client, number, data.payloads[0].span.read(), reset=True)
 
 
 def _read(readers: Iterable[Reader], conversation: Conversation) -> Iterator[Chunk]:

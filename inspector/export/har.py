@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from inspector import __version__
 from inspector.core.text import decode
 from inspector.export import redaction
-from inspector.export.messages import Message, item_text, message
+from inspector.export.messages import Message, grpc_status, item_text, message
 from inspector.protocols.http.head import Head
 from inspector.streams.exchanges import Exchange, Part
 
@@ -57,6 +57,8 @@ def entry(session: Session, exchange: Exchange, secrets: bool) -> dict[str, Any]
     }
     if exchange.substream >= 0:
         found["_http2Stream"] = exchange.substream
+    if (status := grpc_status(session, exchange)) is not None:
+        found["_grpcStatus"] = status
     if exchange.protocol == "WebSocket":
         found["_resourceType"] = "websocket"
         found["_webSocketMessages"] = [

@@ -65,6 +65,14 @@ def _items_body(exchange: Exchange, response: bool) -> tuple[bytes | None, int]:
     return buffer.read(0, min(buffer.size, MAX_BODY_DECODED)), buffer.size
 
 
+def grpc_status(session: Session, exchange: Exchange) -> int | None:
+    """The status of a gRPC call; None where there is none, or it is not in the capture."""
+    if exchange.outcome is None:
+        return None
+    layers = session.unit(exchange.outcome.pdu).layers
+    return layers[0].value("grpc.status") if layers else None
+
+
 def item_text(session: Session, item: Item) -> str:
     """One line of words on an event or a message."""
     layers = session.unit(item.pdu).layers

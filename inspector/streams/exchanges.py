@@ -76,11 +76,12 @@ class Units(NamedTuple):
 class Exchange:
     """A request with its response. status 0: no response was seen; substream: of HTTP/2, -1 without.
 
-    begun, ended: nanoseconds since 1970, from the first byte to the last. number is given by `Session.exchanges`.
+    begun, ended: nanoseconds since 1970, from the first byte to the last; outcome: of a gRPC call, in the trailers. number is
+    given by `Session.exchanges`.
     """
 
-    __slots__ = ("begun", "ended", "flow", "host", "media", "method", "number", "phases", "protocol", "reason", "request",
-                 "response", "scheme", "status", "stream", "substream", "target", "units")  # fmt: skip
+    __slots__ = ("begun", "ended", "flow", "host", "media", "method", "number", "outcome", "phases", "protocol", "reason",
+                 "request", "response", "scheme", "status", "stream", "substream", "target", "units")  # fmt: skip
 
     def __init__(self, flow: int, stream: int, protocol: str, method: str, scheme: str, host: str, target: str) -> None:
         self.number = 0
@@ -97,6 +98,7 @@ class Exchange:
         self.media = ""
         self.request: Part | None = None
         self.response: Part | None = None
+        self.outcome: Item | None = None
         self.units: Units | None = None  # the reading of plain connections leaves them out; see `Session.detailed`
         self.phases = NO_PHASES
         self.begun = self.ended = 0
@@ -268,12 +270,16 @@ class _Pairing:
 
     def _item(self, pdu: Pdu) -> None:
         exchange = self._owner(pdu)
-        if exchange is None or (pdu.protocol == "grpc" and pdu.kind == "status"):
+        if exchange is None:
             return
         span = pdu.span
         first, last = _carrier(span.buffer, span.start, pdu.packet), _carrier(span.buffer, span.stop - 1, pdu.packet)
         client = self._client(pdu)
-        _units(exchange).items.append(Item(pdu, pdu.direction == client, first, last, pdu.packet))
+        item = Item(pdu, pdu.direction == client, first, last, pdu.packet)
+        if pdu.protocol == "grpc" and pdu.kind == "status":
+            exchange.outcome = item
+            return
+        _units(exchange).items.append(item)
         if pdu.protocol == "websocket.message":
             exchange.protocol = "WebSocket"
 

@@ -9,7 +9,6 @@ from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.span import Buffer
 from inspector.core.text import printable
-from inspector.export import curl, redaction
 from inspector.export.files import written
 
 if TYPE_CHECKING:
@@ -26,16 +25,6 @@ def of_entry(entry: Layer | Field) -> str:
 def of_bytes(buffer: Buffer, ranges: list[tuple[int, int]]) -> str:
     """Bytes as hexadecimal."""
     return b"".join(buffer.read(start, min(stop, start + LARGEST)) for start, stop in ranges)[:LARGEST].hex(" ")
-
-
-def of_request(result: Dissection, secrets: bool = False) -> str:
-    """The request in a packet as a curl command, without its secrets unless they are asked for; empty where it has none."""
-    from inspector.annotations import http
-
-    found = http.request(result)
-    if found is None:
-        return ""
-    return curl.command(*(found if secrets else redaction.request(*found)))
 
 
 def body_name(result: Dissection) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from inspector.cli.follow import as_object, as_text
 from inspector.core.errors import InspectError
 from inspector.export.follow import Stream, follow, parse
 from inspector.session import open_session
 from inspector.sources.bundled import bundled, captures_folder
+from tests.annotations.wire import ACK, RST, Wire
 
 
 def test_names_of_streams() -> None:
@@ -29,11 +32,87 @@ def test_tcp_streams_have_the_bytes_that_tshark_gives(name: str) -> None:
     streams = [int(flows.stream[flow]) for flow in range(len(flows)) if flows.protocol(flow) == 6]
     path = str(captures_folder() / f"{name}.pcapng")
     for stream in streams[:4]:
-        command = ["tshark", "-n", "-q", "-r", path, "-z", f"follow,tcp,raw,{stream}"]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        begin = next(at for at, line in enumerate(lines) if line.startswith("Node 1")) + 1
-        theirs = b"".join(bytes.fromhex(line) for line in lines[begin:] if not line.startswith("="))
-        assert b"".join(chunk.data for chunk in follow(session, Stream("tcp", stream))) == theirs
+        assert b"".join(chunk.data for chunk in follow(session, Stream("tcp", stream))) == theirs(path, f"tcp,raw,{stream}")
+    session.close()
+
+
+def theirs(path: str, stream: str) -> bytes:
+    """What tshark prints of a stream."""
+    command = ["tshark", "-n", "-q", "-r", path, "-z", f"follow,{stream}"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    begin = next(at for at, line in enumerate(lines) if line.startswith("Node 1")) + 1
+    return b"".join(bytes.fromhex(line) for line in lines[begin:] if not line.startswith("="))
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@pytest.mark.parametrize("name", ["https-tls13", "https-http2-multiplex", "sse-tls", "websocket-tls", "tls13-hello-retry"])
+def test_decrypted_streams_have_the_bytes_that_tshark_gives(name: str) -> None:
+    session = open_session(name)
+    said = b"".join(chunk.data for chunk in follow(session, Stream("tls", 0)))
+    assert len(said) > 100 and said == theirs(str(captures_folder() / f"{name}.pcapng"), "tls,raw,0")
+    session.close()
+
+
+def test_data_in_a_reset_is_told_apart(tmp_path: Path) -> None:
+    wire = Wire().open()
+    wire.say(20, 0, 1, 1, data=b"let me in")
+    wire.say(30, 1, 1, 10, data=b"no: ")
+    wire.say(31, 1, 5, 10, flags=RST | ACK, data=b"access denied")
+    wire.say(32, 1, 5, 10, flags=RST | ACK, data=b"access denied")  # the same again
+    wire.say(33, 0, 90, 1, flags=RST | ACK, data=b"not what comes next")
+    session = wire.session(tmp_path)
+    said = list(follow(session, Stream("tcp", 0)))
+    assert [(chunk.from_client, chunk.data, chunk.reset) for chunk in said] == [
+        (True, b"let me in", False), (False, b"no: ", False), (False, b"access denied", True),
+    ]  # fmt: skip
+    assert as_object(session, said[2])["reset"] and "reset" not in as_object(session, said[1])
+    assert list(as_text(said, False))[-2:] == ["── server, packet 6, in its reset", "access denied"]
+    session.close()
+
+
+def test_substreams_of_http2() -> None:
+    session = open_session("https-http2-multiplex")
+    bodies = {}
+    for substream in (1, 3, 5, 7, 9, 11):
+        asked, answered = follow(session, Stream("http2", 0, substream))
+        assert asked.from_client and not answered.from_client and asked.packet < answered.packet
+        assert asked.data.startswith(b"GET /") and asked.data.endswith(b"accept: */*\r\n\r\n")
+        head, _, body = answered.data.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/2 200\r\n")
+        length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length: "))
+        assert len(body) == int(length.partition(b": ")[2])
+        bodies[asked.data.split()[1]] = body
+    assert len(bodies) == 6 and bodies[b"/app.js"] != bodies[b"/photo.bin"]
+    with pytest.raises(InspectError, match="no HTTP message"):
+        list(follow(session, Stream("http2", 0, 13)))
+    session.close()
+
+
+def test_messages_of_a_call() -> None:
+    session = open_session("grpc-streams")
+    asked, answered = follow(session, Stream("http2", 0, 3))
+    request, responses = asked.data.partition(b"\r\n\r\n")[2], answered.data.partition(b"\r\n\r\n")[2]
+    sizes = []
+    while responses:  # each message with its flags and its length in front
+        sizes.append(int.from_bytes(responses[1:5], "big"))
+        responses = responses[5 + sizes[-1] :]
+    assert request[:5] == b"\0\0\0\0\3" and sizes == [13, 11, 15, 14]
+    session.close()
+
+
+@pytest.mark.parametrize("name", ["websocket-chat", "websocket-tls"])
+def test_messages_of_websocket(name: str) -> None:
+    session = open_session(name)
+    said = list(follow(session, Stream("websocket", 0)))
+    units = [
+        (number, pdu.span.read())
+        for number in range(1, session.count + 1)
+        if session.index.flow_of(number) == session.index.flow_of(said[0].packet)
+        for pdu in session.conversation(session.index.flow_of(number)).pdus(number)
+        if pdu.protocol == "websocket.message"
+    ]
+    assert [(chunk.packet, chunk.data) for chunk in said] == units and {chunk.from_client for chunk in said} == {True, False}
+    assert any("Zürich".encode() in chunk.data for chunk in said) or name == "websocket-chat"
     session.close()
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from inspector.cli import app
-from inspector.export import redaction
-from inspector.tui import taking
+from inspector.export import curl, redaction
 from inspector.tui.app import InspectorApp
 from inspector.tui.screens.capture import CaptureScreen
 from tests.made import connection, opened
@@ -88,8 +87,7 @@ def test_what_shows_the_bytes_shows_all_of_them(command: list[str], tmp_path: Pa
 def test_curl_commands_are_copied_without_secrets(tmp_path: Path) -> None:
     session = opened(tmp_path, frames())
     for number in (3, 5):
-        result = session.dissect(number)
-        clean, whole = taking.of_request(result), taking.of_request(result, secrets=True)
+        clean, whole = curl.of_packet(session, number), curl.of_packet(session, number, secrets=True)
         assert clean.startswith("curl ") and not leaks(clean) and leaks(whole)
 
 

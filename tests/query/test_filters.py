@@ -12,6 +12,7 @@ import pytest
 from inspector.dissection.engine import make_registry
 from inspector.query import filters
 from inspector.query.completion import completions
+from inspector.query.exchanges import EXCHANGE, FINDING
 from inspector.query.filters import FilterError
 from inspector.session import Session, open_session
 from inspector.sources.bundled import captures_folder
@@ -182,3 +183,47 @@ def test_completion(text: str, first: str) -> None:
 def test_completion_knows_nothing_of_texts() -> None:
     assert completions('http.host == "tcp', REGISTRY) == []
     assert completions("tcp.flags.syn", REGISTRY) == []
+
+
+TOLD = [  # capture, filter, packets that pass
+    ("sse", "sse.event", [18, 20, 26, 28, 32, 36]),
+    ("sse", "sse.id", [18, 20, 26, 28, 32]),
+    ("sse", 'sse.id == "3"', [20]),
+    ("sse", 'sse.data contains "A-100" && sse.id > "3"', [20, 26]),
+    ("sse-tls", 'sse.event == "stock"', [36]),
+    ("grpc-streams", "grpc.status", [17, 39, 56, 68, 71]),
+    ("grpc-streams", "grpc.status == 0", [17, 39, 56, 68]),
+    ("grpc-streams", "grpc.status in {1..16}", [71]),
+    ("grpc-streams", 'exchange.protocol == "gRPC" && grpc.status == 5', [71]),
+    ("https-http2-multiplex", 'exchange.protocol == "HTTP/2"', [57, 63, 73, 75, 76, 78]),
+    ("https-http2-multiplex", 'exchange.url contains "theme"', [76]),
+    ("https-http2-multiplex", "exchange.tls > 1", [78]),
+    ("https-http2-multiplex", "exchange.duration > 1500", [73, 75, 76, 78]),
+    ("http-keepalive", 'exchange.method == "HEAD"', [23]),
+    ("http-keepalive", "exchange.number == 1", [14]),
+    ("http-keepalive", "exchange.host", [14, 17, 19, 21, 23, 25]),
+    ("http-keepalive", 'exchange.type == "text/css"', [19]),
+    ("http-keepalive", "exchange.stream == 0 && exchange.status in {300..399}", [14, 21]),
+    ("sse", "exchange.items > 3", [38]),
+    ("sse-cut", "exchange.number && !exchange.complete", [20]),
+    ("http-get", "exchange.dns > 0 && exchange.connect > 0 && exchange.ttfb > 0", [16]),
+    ("http-get", "exchange.send >= 0 && exchange.receive >= 0", [16]),
+    ("http-get", "exchange.size > 1000 && exchange.request_size < 100", [16]),
+    ("http-get", "exchange.tls", []),
+    ("tcp-zero-window", 'finding.code == "zero-window"', [17, 23]),
+    ("tcp-zero-window", "finding.error == 1", [17, 23]),
+    ("tcp-loss", "finding.warn", [187]),
+    ("tcp-loss", "finding.note >= 1", [63, 186]),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "packets"), TOLD)
+def test_names_of_our_own(name: str, text: str, packets: list[int]) -> None:
+    session = open_session(name)
+    assert filters.compile(text, session.registry).matches(session).tolist() == packets
+    session.close()
+
+
+def test_every_name_of_exchanges_and_findings_is_tested_above() -> None:
+    named = {*EXCHANGE, *FINDING, "sse.event", "sse.data", "sse.id", "grpc.status"}
+    assert not [name for name in sorted(named) if not any(name in text for _, text, _ in TOLD)]

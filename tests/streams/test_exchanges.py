@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from inspector.cli.exchanges import as_object
+from inspector.export.har import archive
 from inspector.protocols.http.plain import Reader
 from inspector.session import Session, open_session
 from inspector.sources.bundled import bundled
@@ -232,3 +234,62 @@ def test_an_event_stream_that_ends_with_its_connection(ends: bool, whole: bool, 
         assert len(found.items) == 2
     finally:
         session.close()
+
+
+def test_six_requests_on_one_connection_over_http2() -> None:
+    session = open_session("https-http2-multiplex")
+    found = [as_object(session, exchange) for exchange in session.exchanges()]
+    assert [(one["protocol"], one["stream"], one["substream"]) for one in found] == [("HTTP/2", 0, n) for n in range(1, 12, 2)]
+    assert {one["url"] for one in found} == {
+        f"https://www.example.test/{name}"
+        for name in ("app.js", "orders.js", "theme.css", "icons.svg", "today.json", "photo.bin")
+    }
+    first = found[0]
+    assert first["phases"]["dns"] > 0 and first["phases"]["connect"] > 0 and first["phases"]["tls"] > 0
+    assert all(one["phases"][name] is None for one in found[1:] for name in ("dns", "connect", "tls"))  # later ones need none
+    ended = [one["response"]["packet"] for one in found]
+    assert ended != sorted(ended) and max(one["request"]["packet"] for one in found) < min(ended)  # all under way at once
+    assert all(one["complete"] and one["grpc_status"] is None for one in found)
+    session.close()
+
+
+@pytest.mark.parametrize("name", ["https-tls13", "sse-tls", "websocket-tls", "tls13-hello-retry", "http1-six-connections"])
+def test_the_tls_phase_is_the_handshake(name: str) -> None:
+    """It begins behind the last segment of TCP's handshake, and ends with the client's last one of TLS's."""
+    session = open_session(name)
+    for exchange in session.exchanges():
+        phases = exchange.phases
+        assert phases.connect > 0 and phases.tls > 0 and exchange.request is not None
+        packets = session.index.flow_packets(exchange.flow).tolist()
+        opened = session.time_of(packets[2])
+        hello = next(n for n in packets if session.index.value("payload_length", n))
+        pdus = session.conversation(exchange.flow).tree.pdus
+        finished = [
+            number
+            for number, found in pdus.items()
+            for pdu in found
+            if pdu.protocol == "tls.handshake" and pdu.direction == 0 and pdu.span.read()[:1] == b"\x14"
+        ]
+        begun, done = session.time_of(hello), session.time_of(finished[-1])
+        assert done - begun <= phases.tls <= session.time_of(exchange.request.first) - opened
+    session.close()
+
+
+def test_calls_over_grpc() -> None:
+    session = open_session("grpc-streams")
+    found = [as_object(session, exchange) for exchange in session.exchanges()]
+    assert {one["protocol"] for one in found} == {"gRPC"} and {one["status"] for one in found} == {200}
+    assert [one["grpc_status"] for one in found] == [0, 0, 0, 0, 5]  # the last call fails, with HTTP's 200
+    said = [[item["from"][0] for item in one["items"]] for one in found]
+    kinds = ["cs", "cssss", None, None, "c"]
+    assert all(kind is None or "".join(way) == kind for kind, way in zip(kinds, said, strict=True))
+    assert said[2].count("s") == 1 < said[2].count("c") and {"c", "s"} == set(said[3])  # client streaming; both
+    for one in found:
+        times = [item["time"] for item in one["items"]]
+        assert times == sorted(times) and all(item["complete"] and item["first"] <= item["packet"] for item in one["items"])
+    entries = archive(session, session.exchanges())["log"]["entries"]
+    assert [entry["_grpcStatus"] for entry in entries] == [0, 0, 0, 0, 5]
+    assert [entry["_http2Stream"] for entry in entries] == [1, 3, 5, 7, 9]
+    assert [len(entry.get("_messages", ())) for entry in entries] == [len(one["items"]) for one in found]
+    assert all(entry["request"]["httpVersion"] == "HTTP/2" and entry["response"]["status"] == 200 for entry in entries)
+    session.close()

@@ -324,12 +324,19 @@ class PacketsView(View):
             self.post_message(GoTo(number))
 
     def action_copy_curl(self, secrets: bool = False) -> None:
-        clean, whole = (taking.of_request(self._result, kept) if self._result is not None else "" for kept in (False, True))
+        if self._result is not None:
+            self._copy_curl(self._result.packet.number, secrets)
+
+    @work(thread=True, exclusive=True, group="curl")
+    def _copy_curl(self, number: int, secrets: bool) -> None:
+        from inspector.export import curl
+
+        clean, whole = (curl.of_packet(self.session, number, kept) for kept in (False, True))
         if whole:
             said = "" if secrets or clean == whole else ", its secrets redacted,"
             self.post_message(Copied(whole if secrets else clean, f"the request as a curl command{said}"))
         else:
-            self.notify("no HTTP request completes in this packet", timeout=3)
+            self.app.call_from_thread(self.notify, "this packet has to do with no HTTP request that is whole", timeout=3)
 
     def action_save_body(self) -> None:
         from inspector.annotations.http import body
