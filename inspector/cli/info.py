@@ -33,7 +33,7 @@ def as_object(session: Session) -> dict[str, Any]:
 
     times = session.index.column("time_ns")
     first, last = (int(times.min()), int(times.max())) if session.count else (0, 0)
-    protocols, ends = hierarchy(session)
+    protocols, ends, assumed = hierarchy(session)
     log, flows = session.keyring.log, range(len(session.index.flows))
     return {
         "file": printable(session.title),
@@ -53,6 +53,7 @@ def as_object(session: Session) -> dict[str, Any]:
         "conversations": len(flows),
         "decrypted": sum(map(session.decrypts, flows)),
         "protocols": {name: level.as_object() for name, level in protocols.items()},
+        "bodies_taken_for_the_first_of_their_type": assumed,
         "endpoints": [{"address": address, **vars(end)} for address, end in ends.items()],
     }
 
@@ -75,6 +76,9 @@ def as_text(facts: dict[str, Any]) -> Iterator[str]:
         yield f"Decrypted    {facts['decrypted']:,} of {facts['conversations']:,} conversations"
     yield f"{'Protocols':30} {'packets':>10} {'bytes':>14}"
     yield from _levels(facts["protocols"], 1)
+    assumed = facts["bodies_taken_for_the_first_of_their_type"]
+    if assumed:
+        yield f"  What {assumed:,} HTTP bodies hold is taken from the first one of their Content-Type."
     ends = facts["endpoints"]
     yield f"{'Endpoints':40} {'packets sent':>14} {'received':>10} {'bytes sent':>14} {'received':>14}"
     for end in ends[:ENDPOINTS]:

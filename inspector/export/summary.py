@@ -14,11 +14,16 @@ from inspector.dissection.engine import Dissection
 from inspector.index.cells import extract
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV6_TCP
 from inspector.query.decide import Speakers
+from inspector.streams.plain import Plain
 
 if TYPE_CHECKING:
     from inspector.session import Session
+    from inspector.streams.exchanges import Part
 
 BLOCK = 65_536
+TCP = 6
+ETHERNET = 14  # bytes before the network header of a frame without tags
+UNKNOWN, NOTHING = -1, 0  # kinds of messages that a packet completes; see _Messages
 _LINK_CELLS = ["eth.type", "vlan.id"]  # with the shape they tell which layers a packet has below its transport's payload
 
 
@@ -49,15 +54,18 @@ class Endpoint:
         return self.packets_sent + self.packets_received
 
 
-def hierarchy(session: Session) -> tuple[dict[str, Level], dict[str, Endpoint]]:
-    """The protocols that lie in each other, outermost first, and the endpoints, the busiest first.
+def hierarchy(session: Session) -> tuple[dict[str, Level], dict[str, Endpoint], int]:
+    """The protocols that lie in each other, outermost first; the endpoints, the busiest first; and how many bodies were not
+    looked at.
 
-    Of TCP packets only the units that they complete are dissected: their own layers are counted by the columns. All others are
+    Of TCP packets only the units that they complete are dissected: their own layers are counted by the columns. Of ordinary
+    HTTP/1 connections not even these: what a body holds is taken from the first one of its Content-Type. All others are
     dissected.
     """
     top = Level()
     others: dict[str, Endpoint] = defaultdict(Endpoint)
-    for path, packets, octets in _paths(session, others):
+    messages = _Messages(session)
+    for path, packets, octets in _paths(session, messages, others):
         level = top
         for name in path:
             level = level.inside.setdefault(name, Level())
@@ -73,7 +81,7 @@ def hierarchy(session: Session) -> tuple[dict[str, Level], dict[str, Endpoint]]:
             end.bytes_sent += int(octets_[flow][side])
             end.bytes_received += int(octets_[flow][1 - side])
     ends = sorted(((name, end) for name, end in others.items() if end.packets), key=lambda pair: (-pair[1].packets, pair[0]))
-    return _sorted(top).inside, dict(ends)
+    return _sorted(top).inside, dict(ends), messages.assumed
 
 
 def _sorted(level: Level) -> Level:
@@ -83,7 +91,9 @@ def _sorted(level: Level) -> Level:
     return level
 
 
-def _paths(session: Session, others: dict[str, Endpoint]) -> Iterator[tuple[tuple[str, ...], int, int]]:
+def _paths(
+    session: Session, messages: _Messages, others: dict[str, Endpoint]
+) -> Iterator[tuple[tuple[str, ...], int, int]]:
     """(protocols, packets, bytes), for every packet or for many that are alike. others: endpoints of packets without a flow."""
     speakers = Speakers(session)
     everything = frozenset(session.registry.protocols)
@@ -92,30 +102,83 @@ def _paths(session: Session, others: dict[str, Endpoint]) -> Iterator[tuple[tupl
     for start in range(1, session.count + 1, BLOCK):
         stop = min(start + BLOCK, session.count + 1)
         rows = slice(start - 1, stop - 1)
-        shape, flow, wire = (index.column(name)[rows] for name in ("shape", "flow", "wire"))
-        interface = index.column("interface")[rows]
-        tcp = np.flatnonzero((shape == SHAPE_IPV4_TCP) | (shape == SHAPE_IPV6_TCP))
-        quiet = np.zeros(stop - start, bool)
-        quiet[tcp] = speakers.quiet(tcp + start, flow[tcp])
-        cells = extract(index, _LINK_CELLS, start, stop) if len(tcp) else []
-        segment = np.zeros(stop - start, bool)
-        segment[tcp] = True
-        for row in range(stop - start):
+        names = ("shape", "flow", "wire", "interface", "network_offset")
+        shape, flow, wire, interface, network = (index.column(name)[rows].astype(np.int64) for name in names)
+        segment = (shape == SHAPE_IPV4_TCP) | (shape == SHAPE_IPV6_TCP)
+        kind = messages.kinds[rows].astype(np.int64)
+        tcp = np.flatnonzero(segment & (kind == UNKNOWN))
+        kind[tcp[speakers.quiet(tcp + start, flow[tcp])]] = NOTHING
+        alike = segment & (kind >= NOTHING)
+        tagged = alike & (network > ETHERNET)
+        cells = extract(index, _LINK_CELLS, start, stop) if tagged.any() else []
+        keys = np.stack([interface, shape, network, kind])
+        groups, place = np.unique(keys[:, alike & ~tagged], axis=1, return_inverse=True)
+        packets, octets = np.bincount(place.ravel()), np.bincount(place.ravel(), weights=wire[alike & ~tagged])
+        firsts = np.flatnonzero(alike & ~tagged)[np.unique(place.ravel(), return_index=True)[1]]
+        for key, first, many, size in zip(groups.T.tolist(), firsts.tolist(), packets.tolist(), octets.tolist(), strict=True):
+            below = tuple(key[:3])
+            if below not in known:
+                known[below] = _path(session.layers(start + first))
+            yield tuple(dict.fromkeys((*known[below], *messages.path(key[3])))), many, int(size)
+        for row in np.flatnonzero(tagged | ~alike).tolist():
             number = start + row
-            if segment[row]:
-                units = None if quiet[row] else session.completed(number, everything)
-                if quiet[row] or units is not None:
-                    link, tags = cells[row] or ("", "")
-                    key = (int(interface[row]), int(shape[row]), link, tags.count(",") + bool(tags))
-                    if key not in known:
-                        known[key] = _path(session.layers(number))
-                    path = known[key]
-                    yield path if units is None else tuple(dict.fromkeys((*path, *_path(units)))), 1, int(wire[row])
-                    continue
+            units = session.completed(number, everything) if segment[row] and not alike[row] else None
+            if alike[row] or units is not None:
+                link, tags = (cells[row] if cells else None) or ("", "")
+                own = (*keys[:3, row].tolist(), link, tags.count(",") + bool(tags))
+                if own not in known:
+                    known[own] = _path(session.layers(number))
+                above = messages.path(int(kind[row])) if units is None else _path(units)
+                yield tuple(dict.fromkeys((*known[own], *above))), 1, int(wire[row])
+                continue
             result = session.dissect(number)
             if flow[row] < 0:
                 _ends(result, int(wire[row]), others)
             yield _path(result), 1, int(wire[row])
+
+
+class _Messages:
+    """What the packets of ordinary HTTP/1 connections complete, found without dissecting each of them.
+
+    kinds: of each packet NOTHING, or the number of a kind of message, or UNKNOWN: those of all other conversations, and
+    requests with a body. Messages of a kind (without a body; with one of a Content-Type) have the layers of the first one.
+    assumed: bodies of which this was taken.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.assumed = 0
+        self._numbers: dict[tuple[bool, str], int] = {}
+        self._paths: list[tuple[str, ...]] = [()]
+        self.kinds = np.full(session.count, UNKNOWN, np.int32)
+        # A rule of the user may give such a connection to another protocol.
+        plain = None if session.registry.decode_as else Plain(session.index)
+        flows = session.index.flows
+        for flow in range(len(flows)):
+            exchanges = plain.exchanges(flow) if plain is not None and flows.protocol(flow) == TCP else None
+            if exchanges is None:
+                continue
+            self.kinds[session.index.flow_packets(flow) - 1] = NOTHING
+            parts = [(one.request, False, "") for one in exchanges] + [(one.response, True, one.media) for one in exchanges]
+            for part, answer, media in parts:
+                if part is not None:
+                    self._enter(part, answer, media)
+
+    def _enter(self, part: Part, answer: bool, media: str) -> None:
+        row, body = part.complete - 1, part.stop > part.head
+        if self.kinds[row] != NOTHING or (body and not answer):  # two that complete in one packet are looked at
+            self.kinds[row] = UNKNOWN
+            return
+        number = self._numbers.setdefault((answer, media if body else ""), len(self._paths))
+        if number == len(self._paths):
+            self._paths.append(_path(self._session.dissect(part.complete)))
+        elif body:
+            self.assumed += 1
+        self.kinds[row] = number
+
+    def path(self, kind: int) -> tuple[str, ...]:
+        """The protocols of a kind."""
+        return self._paths[kind]
 
 
 def _path(result: Dissection) -> tuple[str, ...]:
