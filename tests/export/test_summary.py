@@ -7,7 +7,6 @@ import pytest
 from inspector.export.summary import Level, hierarchy
 from inspector.session import open_session
 
-
 CAPTURES = [
     "http-get",
     "http-keepalive",
