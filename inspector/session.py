@@ -227,8 +227,10 @@ class Session:
 
     def _keep_up(self, flow: int, until: int) -> None:
         with self._lock:
-            # One that was let go for want of room would begin anew: that is for who asks for it.
-            if self.growing and (flow in self._conversations or self.index.flows.first[flow] > self._following.reached):
+            # One that was let go for want of room would begin anew, and one that fills all the room would grow without end:
+            # these are for who asks for them.
+            weight, new = self._conversations.weight(flow), self.index.flows.first[flow] > self._following.reached
+            if self.growing and (new or 0 < weight < MAX_CONVERSATIONS):
                 self._followed(flow, until)
                 self.tcp(flow, until)
 

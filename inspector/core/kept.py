@@ -36,6 +36,10 @@ class Kept(Generic[K, V]):
         while self._weight > self._budget and len(self._values) > 1:
             self._weight -= self._values.popitem(last=False)[1][1]
 
+    def weight(self, key: K) -> int:
+        """What a value weighs; 0 for one that is not kept."""
+        return self._values.get(key, (None, 0))[1]
+
     def clear(self) -> None:
         self._values.clear()
         self._weight = 0
