@@ -114,7 +114,8 @@ def file(data: bytes) -> None:
             return
         try:
             for number in range(1, min(session.count, MAX_PACKETS) + 1):
-                for layer in session.dissect(number).layers:
+                for layer in session.explained(number).layers:
+                    assert layer.notes is not None
                     for field in layer.walk():
                         assert field.text.isprintable(), field
         finally:

@@ -28,10 +28,10 @@ def add(capture: Around, result: Dissection) -> None:
     number = result.packet.number
     own = said(result)
     if own is not None:
-        own.layer.notes.extend(_pair(capture, number, own))
+        own.layer.notes[:0] = _pair(capture, number, own)
     for layer in result.layers:
         if layer.protocol in ("icmp", "icmpv6") and layer.payloads and not layer.quoted:
-            layer.notes.extend(_about(capture, result, layer))
+            layer.notes[:0] = _about(capture, result, layer)
     flow = capture.index.flow_of(number)
     if capture.complete and flow >= 0 and capture.index.flows.protocol(flow) == TCP:
         _states(capture, result, flow)
@@ -69,19 +69,19 @@ def _pair(capture: Around, number: int, own: Said) -> Iterator[Note]:
         asked = [at for at, one in before if one.asks]
         if asked:
             first = asked[-1]
-            why = f"It answers the question of packet {first}, {_after(capture, first, number)} later"
+            why = f"The question came {_after(capture, first, number)} before"
             if len(asked) > 1:
-                why += f", which was asked {len(asked)} times, the last time in packet {asked[0]}"
+                why += f", and was asked {len(asked)} times, the last time in packet {asked[0]}"
             yield Note(own.at, f"answers packet {first}", f"{why}.", own.reference)
         return
     if before and before[0][1].asks:
         last = before[0][0]
-        why = f"The same was asked in packet {last}, {_after(capture, last, number)} before, and no answer had come since."
+        why = f"Packet {last} asked the same {_after(capture, last, number)} before, and no answer had come since."
         yield Note(own.at, "asked again", why, own.reference)
     for at in _around(capture, number, 1):
         one = _same(capture, at, own)
         if one is not None and not one.asks:
-            why = f"The answer comes in packet {at}, {_after(capture, number, at)} later."
+            why = f"The answer comes {_after(capture, number, at)} later."
             yield Note(own.at, f"answered in packet {at}", why, own.reference)
             return
     flow = capture.index.flow_of(number)
@@ -130,7 +130,7 @@ def _about(capture: Around, result: Dissection, layer: Layer) -> Iterator[Note]:
         ends = [(f"{network.protocol}.{end}", network) for end in ("src", "dst")]
         if all((same if where is network else transport).value(name) == where.value(name) for name, where in ends + marks):
             ports = f"{quoted[1].sport:,} → {quoted[1].dport:,}"
-            why = f"It is about packet {at}, {quoted[0].title} {ports}, sent {_after(capture, at, number)} before."
+            why = f"{quoted[0].title} {ports}, sent {_after(capture, at, number)} before this error."
             yield Note(layer.payloads[0].span, f"about packet {at}", why, "RFC 792; RFC 4443, 2.4")
             return
 

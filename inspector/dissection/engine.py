@@ -183,6 +183,8 @@ class Engine:
         result.buffers.update(cursor.buffers)
         if notes and not context.quoted:  # a quotation is no step of anything
             layer.explain = protocol.explain
+            if self.strict:
+                _ = layer.notes  # a bug in what explains shows too
         if follow:
             for payload in list(layer.payloads):
                 self._run(result, payload, inner, sources)

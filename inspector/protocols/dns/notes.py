@@ -54,7 +54,7 @@ def _question(layer: Layer, identifier: Field) -> list[Note]:
 def _answer(layer: Layer, identifier: Field) -> list[Note]:
     notes = list(_outcome(layer))
     why = f"The id {identifier.value:#06x} is that of the question, which is how the client knows what is answered."
-    notes.append(Note(identifier.span, "answer", why, "RFC 1035, 4.1.1"))
+    notes.append(Note(identifier.span, "answer", why, "RFC 1035, 4.1.1", Rank.DETAIL))
     answers = [field for group in layer.fields if group.name == "dns.answers" for field in group.walk()]
     aliases = [field for field in answers if field.name == "dns.cname"]
     if aliases and layer.value("dns.qry.type") != CNAME:
