@@ -150,7 +150,7 @@ STORIES = (
             "tcp.analysis.fast_retransmission": None,
             "http.response": 1,
         },
-        expect=("lost-segment", "out-of-order", "retransmission", "fast-retransmission", "duplicate-ack", "rto-stall"),
+        expect=("lost-segment", "out-of-order", "retransmission", "fast-retransmission", "duplicate-ack", "rto-stall", "limit"),
         losses=True,
         interface="one end of a veth pair into a switch that loses segments, offloads off",
     ),
