@@ -4,6 +4,7 @@
     pip install -e '.[record]'
     sudo .venv/bin/python scripts/record_captures.py             all of them
     sudo .venv/bin/python scripts/record_captures.py sse sse-cut  only these
+    sudo .venv/bin/python scripts/record_captures.py --faults     the captures that tests of findings need
 
 Linux only, as root: each capture is made in two network namespaces of its own, which are gone afterwards. On Debian:
 apt install iproute2 ethtool wireshark-common tshark curl nftables nginx unbound bind9-dnsutils nodejs (no service runs).
@@ -39,6 +40,7 @@ PROGRAMS = {  # program → Debian package
     "dig": "bind9-dnsutils",
     "node": "nodejs",
 }
+FAULTS = ROOT / "tests" / "annotations" / "faults"
 ATTEMPTS = 4  # real programs race: who closes first, whose packet comes first
 PACKAGES = ("cryptography", "grpc_tools", "httpx", "requests", "starlette", "uvicorn", "websockets")  # the record extra
 
@@ -84,6 +86,25 @@ def record(names: list[str], folder: Path) -> None:
         print(f"{entry['facts']['packets']} packets, {len(capture)} bytes")
 
 
+def record_faults(names: list[str], folder: Path) -> None:
+    """One capture for each finding that no bundled capture shows. Also needs `postgres` and `setpriv`."""
+    from recording import pcapng
+    from recording.faults import FAULTS as known
+    from recording.lab import Lab, RecordingError
+
+    if unknown := [name for name in names if name not in known]:
+        raise RecordingError(f"no fault is called {', '.join(unknown)}; there are {', '.join(known)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or known:
+        with Lab() as lab:
+            raw = lab.dir / "raw.pcapng"
+            secrets = known[name](lab, raw)
+            comment = f"{name}, made by real programs between network namespaces."
+            made = pcapng.rewrite(raw.read_bytes(), comment, "veth, offloads off", secrets, {})
+            (folder / f"{name}.pcapng").write_bytes(made)
+        print(name)
+
+
 def record_one(story: Story) -> tuple[bytes, dict[str, Any]]:
     """Record and check: the file's bytes and its entry in the catalogue; `RecordingError` if it is not what the story says."""
     from recording import catalog, pcapng, versions
@@ -106,6 +127,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="the captures to record; all where none is named")
     parser.add_argument("--to", type=Path, default=ROOT / "captures", metavar="FOLDER", help="where to write them")
+    parser.add_argument("--faults", action="store_true", help="record the captures of tests/annotations/faults instead")
     arguments = parser.parse_args()
     if problems := list(missing()):
         print("\n".join(problems), file=sys.stderr)
@@ -115,7 +137,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that everything is removed
     arguments.to.mkdir(parents=True, exist_ok=True)
     try:
-        record(arguments.names, arguments.to)
+        if arguments.faults:
+            record_faults(arguments.names, FAULTS)
+        else:
+            record(arguments.names, arguments.to)
     except RecordingError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -149,6 +149,30 @@ class Lab:
         process = self.start(*forwarder, end=path)
         process.wait_for(lambda: "forwarding" in process.log.read_text(errors="replace"), "does not forward")
 
+    def router(self, mtu: int) -> str:
+        """Put a router between the two ends, whose link to the client's passes only packets of `mtu` bytes; its namespace."""
+        router = self._middle()
+        self._configure()
+        for end, near, far in (("client", "198.51.100.10", "198.51.100.1"), ("server", WEB4, "192.0.2.1")):
+            name = self._names[end]
+            if end == "client":
+                command("ip", "-n", name, "address", "flush", "dev", "eth0")
+                command("ip", "-n", name, "address", "add", f"{near}/24", "dev", "eth0")
+            command("ip", "-n", router, "address", "add", f"{far}/24", "dev", end)
+            command("ip", "-n", name, "route", "add", "default", "via", far)
+        command("ip", "-n", router, "link", "set", "client", "mtu", str(mtu))
+        command("ip", "netns", "exec", router, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        return router
+
+    def filter(self, rule: str, end: str = "server", hook: str = "input") -> None:
+        """A packet filter (nftables) at an end, or in another namespace of the lab's."""
+        chain = f"{{ type filter hook {hook} priority 0; {rule}; }}"
+        command("ip", "netns", "exec", self._names.get(end, end), "nft", f"table inet faults {{ chain rules {chain}; }}")
+
+    def address(self, address: str, end: str = "server") -> None:
+        """One more address."""
+        command("ip", "-n", self._names[end], "address", "add", f"{address}/24", "dev", "eth0")
+
     def _switch(self) -> str:
         """Join the ends with a switch, and return the name of the namespace that it is in."""
         switch = self._middle()
@@ -208,12 +232,15 @@ class Lab:
         process.wait_for(lambda: port in listening(process.popen.pid, udp), f"does not listen on port {port}")
         return process
 
-    def run(self, *args: str, status: int = 0, **env: str) -> str:
-        """Run a client program to its end in the client namespace and return what it wrote; it must end with `status`."""
+    def run(self, *args: str, status: int = 0, stdin: str = "", **env: str) -> str:
+        """Run a client program to its end in the client namespace and return what it wrote; it must end with `status`.
+
+        stdin: what it reads.
+        """
         try:
             done = subprocess.run(
                 self._command("client", args),
-                stdin=subprocess.DEVNULL,
+                input=stdin.encode(),
                 capture_output=True,
                 cwd=self.dir,
                 env=self.environment(**env),

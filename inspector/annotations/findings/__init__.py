@@ -22,6 +22,7 @@ CONSEQUENCES = {
     "websocket-abnormal": frozenset({"ping-unanswered"}),
     "syn-unanswered": frozenset({"destination-unreachable", "port-unreachable"}),
     "no-tls-resumption": frozenset({"no-reuse"}),
+    "rto-stall": frozenset({"path-mtu-black-hole"}),
 }
 
 __all__ = [

@@ -18,6 +18,7 @@ NO_ERROR, CANCEL = 0, 8
 ALL_STREAMS = (1 << 31) - 1  # what a GOAWAY names that only announces the end (RFC 9113, 6.8)
 RESPONSES = "gRPC over HTTP/2, Responses"
 CURES = {
+    0: "nothing: the answer is complete, and the rest of the request is not wanted (RFC 9113, 8.1)",
     7: "ask again: the server has not looked at it",
     8: "nothing is wrong where the client no longer wanted it; else look at its deadlines",
     11: "the peer found this side too noisy: fewer pings, fewer resets",
@@ -69,6 +70,7 @@ def _from_client(talk: Talk, packet: int) -> bool:
 def given_up(talk: Talk) -> Iterator[Finding]:
     """GOAWAY and RST_STREAM: who gives up what, why, and what may be asked again."""
     resets: dict[tuple[bool, int], list[tuple[int, int]]] = {}
+    said: set[tuple[bool, bytes]] = set()  # GOAWAYs that only repeat an earlier one
     for pdu in talk.units:
         if pdu.protocol != "http2" or pdu.kind != "frame" or not pdu.complete:
             continue
@@ -77,7 +79,8 @@ def given_up(talk: Talk) -> Iterator[Finding]:
         if raw[3] == Type.RST_STREAM and len(raw) >= FRAME_HEAD + 4:
             stream, code = int.from_bytes(raw[5:9], "big"), int.from_bytes(raw[9:13], "big")
             resets.setdefault((from_client, code), []).append((pdu.packet, stream))
-        elif raw[3] == Type.GOAWAY and len(raw) >= FRAME_HEAD + 8:
+        elif raw[3] == Type.GOAWAY and len(raw) >= FRAME_HEAD + 8 and (from_client, raw[9:17]) not in said:
+            said.add((from_client, raw[9:17]))
             yield from _goaway(talk, pdu, from_client, raw)
     for (from_client, code), found in resets.items():
         name = ERRORS.get(code, f"error {code}")
@@ -92,7 +95,9 @@ def given_up(talk: Talk) -> Iterator[Finding]:
 def _goaway(talk: Talk, pdu: Pdu, from_client: bool, raw: bytes) -> Iterator[Finding]:
     last, code = int.from_bytes(raw[9:13], "big") & 0x7FFFFFFF, int.from_bytes(raw[13:17], "big")
     name = ERRORS.get(code, f"error {code}")
-    cause = f"{talk.side(from_client)} ends the connection: GOAWAY, {name} ({code}), the last stream it looked at is {last}"
+    cause = f"{talk.side(from_client)} ends the connection: GOAWAY, {name} ({code})"
+    if not from_client:  # a client looks at the streams of the server, which has none unless it pushes
+        cause += f", the last stream it looked at is {last}"
     if last == ALL_STREAMS and code == NO_ERROR:  # another GOAWAY names the last one, once no new stream is under way
         cause = f"{talk.side(from_client)} warns that the connection will end: GOAWAY, {name} ({code}), and no new streams"
     mine = [] if from_client else [one for one in talk.exchanges if one.substream > last]
@@ -100,6 +105,8 @@ def _goaway(talk: Talk, pdu: Pdu, from_client: bool, raw: bytes) -> Iterator[Fin
         cause += f"; {counted(len(mine), 'request')} above it {'was' if len(mine) == 1 else 'were'} not looked at"
     severity = Severity.NOTE if code == NO_ERROR else Severity.ERROR
     safe = "requests on higher streams are safe to send again, the others only where they are idempotent"
+    if from_client:
+        safe = "nothing where the client has all it asked for; else look into its log"
     yield talk.finding("goaway", severity, [pdu.packet, *(one.first for one in mine)], cause, safe, "RFC 9113, 6.8")
 
 

@@ -166,10 +166,10 @@ def websocket(talk: Talk) -> Iterator[Finding]:
 
 def _unanswered(talk: Talk, frames: Sequence[Pdu]) -> Iterator[Finding]:
     row, _ = talk.ending or (0, 0)
-    ended = int(talk.connection.time[row])
+    ended, last_packet = int(talk.connection.time[row]), int(talk.connection.packet[row])  # what comes later came too late
     for from_client in (False, True):
         own = [pdu for pdu in frames if bool(pdu.info.get("from_client")) == from_client]
-        others = [pdu for pdu in frames if bool(pdu.info.get("from_client")) != from_client]
+        others = [pdu for pdu in frames if bool(pdu.info.get("from_client")) != from_client and pdu.packet < last_packet]
         pings = [pdu for pdu in own if _opcode(pdu) == Opcode.PING]
         answers = [pdu.packet for pdu in others if _opcode(pdu) == Opcode.PONG]
         last = max(answers, default=0)  # a pong answers every ping before it (RFC 6455, 5.5.3)

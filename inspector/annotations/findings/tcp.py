@@ -145,7 +145,7 @@ def black_hole(c: Connection) -> Iterator[Finding]:
         start = int(c.sequence[rows[0]])
         same = rows[c.sequence[rows] == start]
         answers = np.flatnonzero((c.direction != sender) & (c.packet > c.packet[rows[0]]) & (c.flags & ACK > 0))
-        acked = any((int(c.acknowledgement[row]) - start & 0xFFFFFFFF) - 1 < 1 << 31 for row in answers)
+        acked = any(0 < (int(c.acknowledgement[row]) - start & 0xFFFFFFFF) < 1 << 31 for row in answers)
         passed = np.any((c.direction == sender) & (c.length > 0) & (c.length < SMALL))
         if len(same) >= BLACK_HOLE_RESENDS and not acked and passed:
             cause = f"segments of {int(c.length[same[0]]):,} bytes from {c.who(sender)} never arrive, smaller ones do"
