@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from inspector.core.packet import Interface, Packet
 from inspector.export.pcapng import Extras, write
 from inspector.tui.screens.capture import CaptureScreen
+from tests.cli.test_safety import certificate, client_hello
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 MARKUP = "[bold red]x[/bold red][@click=app.quit]y[/]"
@@ -37,6 +38,9 @@ def frames() -> Iterator[bytes]:
     yield tcp(B, A, 80, 40000, 900, 101, 0x12, b"")
     yield tcp(A, B, 40000, 80, 101, 901, 0x18, request)
     yield tcp(B, A, 80, 40000, 901, 101 + len(request), 0x18, head + events)
+    yield tcp(A, B, 40001, 443, 100, 0, 2, b"")
+    yield tcp(A, B, 40001, 443, 101, 0, 0x18, client_hello(evil))
+    yield tcp(B, A, 443, 40001, 900, 0, 0x18, certificate())
 
 
 def ip(payload: dpkt.Packet, source: bytes, target: bytes) -> bytes:
@@ -73,7 +77,7 @@ def check(screen: CaptureScreen) -> str:
 def test_nothing_of_a_capture_reaches_the_terminal_as_it_is(capture: str) -> None:
     async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         assert "\\x1b]0;owned\\x07" in check(screen)
-        for number in range(1, 6):
+        for number in range(1, 9):
             await press(pilot, "1")
             screen.packets.go(number)
             await settle(pilot)
@@ -82,7 +86,7 @@ def test_nothing_of_a_capture_reaches_the_terminal_as_it_is(capture: str) -> Non
                 check(screen)
             await press(pilot, "tab", "tab", "down", "down", "enter", "down", "b")
             check(screen)
-            for key in ("2", "3", "a", "4", "down", "d", "f"):
+            for key in ("2", "3", "a", "4", "down", "d", "5", "6", "7", "8", "9", "f"):
                 await press(pilot, key)
                 check(screen)
         assert "[bold red]x[/bold red]" in check(screen)  # markup is text
