@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -72,15 +72,16 @@ def properties(card: Card) -> dict[str, str]:
     return {name: getattr(card, name) for name in TITLES}
 
 
-def evidence(capture: Searched, protocol: str) -> dict[str, list[Proof]]:
-    """Property → the first fields of the capture that show it; properties that nothing shows are left out.
+def evidence(capture: Searched, protocol: str, numbers: Iterable[int] = ()) -> dict[str, list[Proof]]:
+    """Property → the first fields that show it; properties that nothing shows are left out.
 
-    A flag shows something where it is set. Of a protocol that `EVIDENCE` does not name, the first fields show the data format.
+    numbers: the packets to look at, in this order; without them the first ones of the capture. A flag shows something where it
+    is set. Of a protocol that `EVIDENCE` does not name, the first fields show the data format.
     """
     wanted = EVIDENCE.get(protocol, {})
     missing = {field: name for name, fields in wanted.items() for field in fields}
     found: dict[str, list[Proof]] = {}
-    for number in range(1, min(capture.count, LOOKED_AT) + 1):
+    for number in numbers or range(1, min(capture.count, LOOKED_AT) + 1):
         if wanted and not missing:
             break
         for layer in capture.dissect(number).layers:

@@ -54,21 +54,11 @@ def as_object(pattern: Pattern) -> dict[str, Any]:
 
 def as_text(pattern: Pattern) -> Iterator[str]:
     """What and how sure; below it what speaks for it (+) and against it (-), and the cost."""
-    from inspector.annotations.findings.finding import milliseconds
+    from inspector.annotations.patterns import cost_words
 
-    cost = pattern.cost
     yield f"{pattern.name}  ({pattern.confidence.name.lower()} confidence)  {pattern.about}"
     yield from (f"    + {printable(text)}" for text in pattern.evidence)
     yield from (f"    - {printable(text)}" for text in pattern.counter)
-    words = f"    cost: {count(cost.requests, 'request')}, {count(cost.connections, 'connection')}, {cost.octets:,} bytes"
-    if cost.wasted is not None:
-        words += f"; {cost.wasted:.0%} brought nothing new"
-    if cost.delay is not None:
-        words += f"; up to {milliseconds(cost.delay)} from event to delivery"
-    yield words
-    if cost.instead:
-        yield f"    instead: {printable(cost.instead)}"
-
-
-def count(number: int, word: str) -> str:
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
+    yield f"    cost: {cost_words(pattern.cost)}"
+    if pattern.cost.instead:
+        yield f"    instead: {printable(pattern.cost.instead)}"

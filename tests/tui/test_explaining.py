@@ -94,3 +94,31 @@ def test_walk_is_drawn_to_scale() -> None:
         assert picture._cells(80)[0] == round(38 / 289 * 80)
 
     drive(steps, "sse-tls", start=24)
+
+
+def test_patterns_have_evidence_cost_and_packets() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "0")
+        text = screen_text(screen)
+        assert "request–response" in text and "high confidence" in text and "+ whole responses to 2 of 2 requests" in text
+        assert "− what it names may be in the server" in text and "cost: 2 requests, 1 connection, 3,408 bytes" in text
+        await press(pilot, "G", "enter")
+        assert screen.view.key == "packets" and screen.query_one(PacketList).cursor == 12
+
+    drive(steps, "http-post-json", start=1)
+
+
+def test_cards_of_a_packet_with_its_bytes_and_side_by_side() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "i")
+        text = screen_text(screen)
+        assert "SSE event (layer 7)" in text and "packet 24: event: its type  order" in text and "[SSE event]" in text
+        await press(pilot, "[", "[", "[", "[")
+        assert "TCP (layer 4), RFC 9293" in screen_text(screen) and "Source port  443  [01 bb]" in screen_text(screen)
+        await press(pilot, "a")
+        heads = screen_text(screen).splitlines()[3]
+        assert "Ethernet II (layer 2)" in heads and "TCP (layer 4)" in heads
+        await press(pilot, "a", "G", "enter")
+        assert screen.view.key == "packets"
+
+    drive(steps, "sse-tls", start=24)

@@ -24,12 +24,14 @@ from inspector.annotations.patterns.pattern import (
     Pattern,
     Scene,
     cost,
+    cost_words,
     pattern,
 )
 from inspector.streams.exchanges import Exchange
 
 __all__ = [
-    "CONNECTIONS", "INTERACTIONS", "PROXY_HOP", "SHORT_POLLING", "STATES", "Confidence", "Cost", "Pattern", "patterns",
+    "CONNECTIONS", "INTERACTIONS", "PROXY_HOP", "SHORT_POLLING", "STATES", "Confidence", "Cost", "Pattern",
+    "cost_words", "patterns",
 ]  # fmt: skip
 MAX_SERIES = 500  # series whose answers are compared, the longest first
 STREAMED = 1_000_000_000  # nanoseconds that a small body takes to arrive: perhaps a stream in a form of its own

@@ -31,5 +31,7 @@ VIEWS = {
     "7": Choice("state", "State"),
     "8": Choice("walk", "Walk"),
     "9": Choice("timing", "Timing"),
+    "0": Choice("patterns", "Patterns"),
+    "i": Choice("cards", "Cards"),
     "f": Choice("follow", "Follow"),
 }

@@ -1,0 +1,154 @@
+"""The Cards: the eight properties of each protocol of a packet, the bytes that show them, and all of them side by side."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.worker import get_current_worker
+
+from inspector.annotations.card_texts import PART_OF
+from inspector.annotations.cards import TITLES, Proof, card_of, evidence, find, properties
+from inspector.core.text import printable
+from inspector.session import Session
+from inspector.tui.cells import fit
+from inspector.tui.views.view import View
+from inspector.tui.widgets.entry_list import Entry, EntryList
+from inspector.tui.widgets.line_list import Piece
+
+if TYPE_CHECKING:
+    from inspector.core.protocol import Protocol
+
+PROPERTY = 22  # cells of the column in front
+COLUMN = 24  # of a protocol that is compared, at least
+LOOKED_AT = 300  # packets of the conversation that are searched for what this packet does not show
+Evidence = dict[str, list[Proof]]
+
+
+class CardList(EntryList):
+    """One protocol's properties with their bytes, or several protocols beside one another."""
+
+    def __init__(self, id: str, classes: str = "") -> None:
+        super().__init__(id, classes)
+        self.protocols: list[Protocol] | None = None
+        self.at = 0
+        self.compares = False
+        self._proofs: dict[str, Evidence] = {}
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """The one that is shown, or stands on the left."""
+        return self.protocols[self.at] if self.protocols else None
+
+    def show(self, protocols: list[Protocol], proofs: dict[str, Evidence], at: int) -> None:
+        """The protocols of a packet, from the lowest up."""
+        self.protocols, self._proofs, self.at = protocols, proofs, at
+        self.renew()
+        self._label()
+
+    def turn(self, by: int) -> None:
+        """To the protocol above, or below."""
+        if self.protocols:
+            self.at = max(0, min(self.at + by, len(self.protocols) - 1))
+            self.renew()
+            self._label()
+
+    def _label(self) -> None:
+        names = [f"[{one.title}]" if at == self.at else one.title for at, one in enumerate(self.protocols or [])]
+        self.border_subtitle = Content(" · ".join(names))
+
+    def entries(self, width: int) -> Iterator[Entry]:
+        if self.protocol is None or self.protocols is None:
+            return
+        shown = self.protocols[self.at :][: max((width - PROPERTY) // COLUMN, 1)] if self.compares else [self.protocol]
+        column = (width - PROPERTY) // len(shown) - 2
+        texts = [properties(one.card) for one in shown if one.card is not None]
+        for name, title in TITLES.items():
+            cells = [textwrap.wrap(text[name], column) or [""] for text in texts]
+            lines: list[list[Piece]] = []
+            for row in range(max(map(len, cells))):
+                lead: Piece = (fit(title if row == 0 else "", PROPERTY), "one")
+                lines.append([lead, *((fit(cell[row] if row < len(cell) else "", column) + "  ", "") for cell in cells)])
+            proofs = [] if self.compares else self._proofs.get(self.protocol.name, {}).get(name, [])
+            for proof in proofs:
+                words = f"packet {proof.packet}: {proof.label}  {proof.text}  [{proof.data.hex(' ')}]"
+                lines.append([(" " * PROPERTY, ""), (fit(printable(words), width - PROPERTY), "dim")])
+            yield Entry(lines, tuple(dict.fromkeys(proof.packet for proof in proofs)))
+
+    def heading(self, width: int, line: int) -> str:
+        if self.protocols is None:
+            return " reading the packet …"
+        if self.protocol is None:
+            return " no protocol of this packet has a card"
+        if self.compares:
+            shown = self.protocols[self.at :][: max((width - 2 - PROPERTY) // COLUMN, 1)]
+            column = (width - 2 - PROPERTY) // len(shown)
+            return " " * (PROPERTY + 2) + "".join(fit(f"{one.title} (layer {one.osi})", column) for one in shown)
+        card, title = self.protocol.card, f"{self.protocol.title} (layer {self.protocol.osi})"
+        return f"  {fit('Property', PROPERTY)}{title}, {card.reference if card is not None else ''}"
+
+
+class CardsView(View):
+    """The cards of the protocols of one packet."""
+
+    key = "cards"
+    title = "Cards"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("[", "turn(-1)", "Protocol below", key_display="["),
+        Binding("]", "turn(1)", "Protocol above", key_display="]"),
+        Binding("a", "compare", "Side by side"),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._number = 0
+
+    def compose(self) -> ComposeResult:
+        yield CardList(id="cards", classes="pane")
+
+    def enter(self, flow: int, number: int) -> None:
+        super().enter(flow, number)
+        if number and number != self._number:
+            self._number = number
+            self.query_one(CardList).border_title = f"Cards of the protocols of packet {number}"
+            self._read(number)
+
+    def chosen(self) -> tuple[int, int] | None:
+        return (self.session.index.flow_of(self._number), self._number) if self._number else None
+
+    @work(thread=True, exclusive=True, group="cards")
+    def _read(self, number: int) -> None:
+        worker, session = get_current_worker(), self.session
+        known = session.registry.protocols
+        names: dict[str, None] = {}
+        for layer in session.dissect(number).layers:
+            if not layer.quoted:
+                names.setdefault(PART_OF.get(layer.protocol, layer.protocol))
+        protocols = [find(name, known) for name in names if name in known and card_of(known[name]) is not None]
+        flow = session.index.flow_of(number)
+        others = session.index.flow_packets(flow)[:LOOKED_AT].tolist() if flow >= 0 else []
+        proofs: dict[str, Evidence] = {}
+        for protocol in protocols:
+            if worker.is_cancelled:
+                return
+            proofs[protocol.name] = evidence(session, protocol.name, [number, *others])
+        shown = [at for at, protocol in enumerate(protocols) if proofs[protocol.name]]
+        self.app.call_from_thread(self.query_one(CardList).show, protocols, proofs, max(shown, default=0))
+
+    # --- keys
+
+    def action_turn(self, by: int) -> None:
+        self.query_one(CardList).turn(by)
+
+    def action_compare(self) -> None:
+        """One card with its bytes, or several beside one another."""
+        cards = self.query_one(CardList)
+        cards.compares = not cards.compares
+        if cards.compares:
+            cards.at = 0
+        cards.turn(0)
