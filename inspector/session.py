@@ -35,6 +35,7 @@ from inspector.streams.indexing import index_of, take_in
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
+    from inspector.annotations.lessons import Stop
     from inspector.annotations.patterns import Pattern
     from inspector.annotations.state import State
     from inspector.annotations.story import Step
@@ -82,6 +83,7 @@ def open_session(
     title = os.path.basename(source) if isinstance(source, str) else opened.name
     try:
         session = Session(opened, title, keylog=keylog, decode_as=decode_as, schema=schema, growing=growing, cache=cache)
+        session.path = resolve(source) if isinstance(source, str) else ""
         if load and not growing:
             session.load()
     except BaseException:
@@ -128,6 +130,7 @@ class Session:
     ) -> None:
         self.source = source
         self.title = title
+        self.path = ""  # of the file, where it is one
         self.schema = schema
         self.keyring = Keyring(KeyLog(_keylog(keylog), self._secrets_blocks), self._learn)
         self._decode_as = decode_as
@@ -667,6 +670,13 @@ class Session:
         from inspector.annotations.story import story
 
         return story(self, progress)
+
+    @cached_property
+    def lesson(self) -> list[Stop]:
+        """The stops of the lesson on a bundled capture; none for any other."""
+        from inspector.annotations.lessons import lesson_of
+
+        return lesson_of(self.path) if self.path else []
 
     def patterns(self) -> list[Pattern]:
         """How the programs talk: communication patterns, the surest first."""

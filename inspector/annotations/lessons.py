@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from inspector.sources.bundled import bundled
 
 
 class Stop(NamedTuple):
@@ -23,3 +26,11 @@ def lesson(folder: Path, name: str, entry: Mapping[str, Any]) -> list[Stop]:
     stops = tomllib.loads((folder / "lessons.toml").read_text(encoding="utf-8")).get(name, {}).get("stops", [])
     looks = {packet["n"]: packet["look"] for packet in reversed(entry.get("packets", []))}
     return [Stop(stop["n"], stop["ask"], stop.get("answer") or looks[stop["n"]], stop["shows"]) for stop in stops]
+
+
+def lesson_of(path: str) -> list[Stop]:
+    """The stops of the capture in a file; none where it is not one of the bundled ones."""
+    for capture in bundled():
+        if capture.path.name == os.path.basename(path) and os.path.samefile(capture.path, path):
+            return lesson(capture.path.parent, capture.name, capture.entry)
+    return []

@@ -1,4 +1,7 @@
-"""`osi-inspect lesson`: stops on the packets of a bundled capture, a question first, the answer after."""
+"""`osi-inspect lesson`: stops on the packets of a bundled capture, a question first, the answer after.
+
+In a terminal it is given in the TUI, beside the packets themselves; as text where it is asked for, or where no terminal is.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,10 @@ WIDTH = 100
 
 def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A bundled capture; `osi-inspect captures` lists them.")],
+    as_text: Annotated[bool, typer.Option("--text", help="As text, also in a terminal: Enter for each answer.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Go through a bundled capture: a question at each stop, and the answer after Enter."""
+    """Go through a bundled capture: a question at each stop, and the answer after it."""
     from inspector.annotations.lessons import lesson
     from inspector.session import open_session
     from inspector.sources.bundled import bundled
@@ -32,9 +36,14 @@ def command(
     if as_json:
         write_lines(json.dumps(stop._asdict()) for stop in stops)
         return
-    session = open_session(name)
     asks = sys.stdin.isatty() and sys.stdout.isatty()
+    session = open_session(str(capture.path), load=as_text or not asks)
     try:
+        if asks and not as_text:
+            from inspector.tui.app import run
+
+            run(session, lesson=True)
+            return
         write_lines([capture.title, "", *textwrap.wrap(capture.teaches, WIDTH), ""])
         for number, stop in enumerate(stops, 1):
             row = session.row(stop.packet)

@@ -47,6 +47,6 @@ class InspectorApp(App[None]):
         self.push_screen(HelpScreen())
 
 
-def run(session: Session | None, start: int | None = None) -> None:
-    """Run the application until the user leaves it."""
-    InspectorApp(session, start).run()
+def run(session: Session | None, start: int | None = None, lesson: bool = False) -> None:
+    """Run the application until the user leaves it. lesson: begin with the lesson on the capture."""
+    InspectorApp(session, start, CaptureScreen(session, start, True) if session is not None and lesson else None).run()

@@ -113,7 +113,7 @@ def test_cards_of_a_packet_with_its_bytes_and_side_by_side() -> None:
         await press(pilot, "i")
         text = screen_text(screen)
         assert "SSE event (layer 7)" in text and "packet 24: event: its type  order" in text and "[SSE event]" in text
-        await press(pilot, "[", "[", "[", "[")
+        await press(pilot, "[", "[", "[")
         assert "TCP (layer 4), RFC 9293" in screen_text(screen) and "Source port  443  [01 bb]" in screen_text(screen)
         await press(pilot, "a")
         heads = screen_text(screen).splitlines()[3]

@@ -34,6 +34,7 @@ from inspector.tui.widgets.tab_line import TabLine
 if TYPE_CHECKING:
     from inspector.dissection.engine import Dissection
     from inspector.query.completion import Completion
+    from inspector.tui.widgets.lesson_pane import LessonPane
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
 TELL = 0.2  # seconds between two looks at how far loading is
@@ -45,22 +46,29 @@ class CaptureScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *[Binding(key, f"view('{key}')", view.title, show=False) for key, view in VIEWS.items()],
+        Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("ctrl+f", "search", "Search"),
-        Binding("w", "save", "Save"),
+        Binding("w", "save", "Save", show=False),
         Binding("n", "again(1)", "Next match", show=False),
         Binding("N", "again(-1)", "Match before", show=False),
         Binding("ctrl+g", "ask", "Go to", show=False),
-        Binding("backslash", "zoom", "Zoom", key_display="\\"),
-        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("L", "lesson", "Lesson"),
+        Binding("space", "lesson_forward", "Go on"),
+        Binding("backspace", "lesson_back", "Stop before", show=False),
+        Binding("backslash", "zoom", "Zoom", key_display="\\", show=False),
+        Binding("colon", "app.command_palette", "Commands", key_display=":"),
         Binding("q", "leave", "Back"),
         Binding("escape", "back", "Back", show=False),
     ]
 
-    def __init__(self, session: Session, start: int | None = None) -> None:
+    def __init__(self, session: Session, start: int | None = None, lesson: bool = False) -> None:
+        """start: the packet to begin with; lesson: begin with the lesson on the capture."""
         super().__init__()
         self.session = session
         self._start = start
+        self._teaches = lesson
+        self._lesson: LessonPane | None = None
         self._views: dict[str, View] = {}
         self._filter = ""
         self._wanted = ""  # what was looked for last
@@ -147,6 +155,9 @@ class CaptureScreen(Screen[None]):
         elif self.session.complete and self.session.damage is not None:
             self.notify(printable(self.session.damage.text), severity="warning", timeout=10, markup=False)
         self._title()
+        if self._teaches and self.session.complete:
+            self._teaches = False
+            self.call_later(self.action_lesson)
 
     def _title(self) -> None:
         session = self.session
@@ -381,6 +392,46 @@ class CaptureScreen(Screen[None]):
         self.query_one(AskLine).close()
         self.view.focus_main()
 
+    # --- the lesson
+
+    async def action_lesson(self) -> None:
+        """Begin the lesson on a bundled capture, or end it."""
+        if self._lesson is not None and self._lesson.display:
+            self._lesson.display = False
+        else:
+            if self._lesson is None:
+                from inspector.tui.widgets.lesson_pane import LessonPane
+
+                self._lesson = LessonPane(self.session.lesson, id="lesson", classes="pane")
+                await self.mount(self._lesson, before="#asking")
+            self._lesson.begin()
+        self._taught()
+
+    def action_lesson_forward(self) -> None:
+        if self._lesson is not None:
+            self._lesson.forward()
+            self._taught()
+
+    def action_lesson_back(self) -> None:
+        if self._lesson is not None:
+            self._lesson.back()
+            self._taught()
+
+    def _taught(self) -> None:
+        """As long as a question stands, Why does not answer it."""
+        lesson = self._lesson
+        self.set_class(lesson is not None and lesson.display, "taught")
+        self.set_class(lesson is not None and lesson.display and not lesson.answered, "asked")
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys of a lesson are there where there is one."""
+        if action == "lesson":
+            return bool(self.session.lesson)
+        if action in ("lesson_forward", "lesson_back"):
+            return self._lesson is not None and self._lesson.display
+        return True
+
     # --- the command palette
 
     def commands(self) -> list[tuple[str, str, Callable[[], Any]]]:
@@ -395,6 +446,7 @@ class CaptureScreen(Screen[None]):
             ("Time: relative", "seconds since the first packet", partial(packets.show_times, "relative")),
             ("Time: absolute", "the time of day, UTC", partial(packets.show_times, "absolute")),
             ("Time: delta", "seconds since the packet before", partial(packets.show_times, "delta")),
+            *([("Lesson", "questions at packets of this capture (key L)", self.action_lesson)] if self.session.lesson else []),
             ("Save packets", "those in the list, as pcapng (key w)", self.action_save),
             ("Save packets and keys", "the same, with the TLS keys that this capture holds", partial(self.action_save, True)),
             ("Save body", "the HTTP body that completes in this packet (key x)", packets.action_save_body),

@@ -12,7 +12,9 @@ from textual.widgets import Static
 
 KEYS = """\
 Everywhere
-  1–6 f        packets, conversations, ladder, stream, findings, story; follow
+  1 2 3 4      packets, conversations, ladder, stream
+  5 6 7 8      findings, story, state, walk
+  9 0 i f      timing, patterns, cards, follow
   { }          the conversation before, the next one
   /            filter: Tab completes, ↑ ↓ choose, an empty one shows all
   Ctrl-F n N   look for a text, or for bytes as 0x0d0a; next, before
@@ -20,10 +22,12 @@ Everywhere
   Tab  \\       next pane; zoom it, and back
   Esc          back: from the line, the zoom, the search, the filter
   w            save the packets in the list as pcapng
+  L            the lesson on a bundled capture: space shows the answer,
+               then the next stop; backspace goes back
   :  Ctrl-P    all commands
   T  q  Q      light or dark; back; quit
 
-Packets
+1 Packets
   ↑ ↓ j k g G  previous, next; first, last
   [ ]          one layer down, one layer up
   b  t         the next buffer; times: relative, of day, since the one before
@@ -33,36 +37,49 @@ Packets
   x            save the HTTP body
   Enter        in the fields: open; on the number of a packet: go there
 
-Live
-  F  space     follow the newest packet; hold the screen still, and on
-  S  Ctrl-N    stop the capture; begin another
-
-Conversations
+2 Conversations
   Enter        its packets; l ladder, s stream, f follow
   o  r         order by another column; the other way round
 
-Ladder, follow
+3 Ladder, f Follow
   a            segments or messages; text or hexadecimal
   Enter        to the packet
 
-Findings
-  Enter        to the packet that proves it; ← → choose another one of its evidence
-
-Story
-  Enter        to the packet of the sentence; open or close a group
-  p  o         to the packet of a group, too; open all, or close all
-
-Stream
+4 Stream
   ← → ↑ ↓      unit before, next unit; level above, level below
   + -          more cells for a byte, or fewer (or Ctrl and the wheel)
   d  Enter     the other direction; to the packet that completes the unit
+
+5 Findings, 0 Patterns, 7 State, i Cards
+  Enter        to the packet that proves it; ← → choose another one
+  , .          in State: at the packet before, at the next one
+  [ ]  a       in Cards: the protocol below, above; several side by side
+
+6 Story
+  Enter        to the packet of the sentence; open or close a group
+  p  o         to the packet of a group, too; open all, or close all
+
+8 Walk
+  ↓ ↑          the next step: seven layers down, seven up; ← → change sides
+  , .  Enter   the packet before, the next one; to the packet
+
+9 Timing
+  a            waterfall, sequence of bytes, throughput
+  + - ← →      more or less time; in a plot: earlier, later; g all
+  d  , .       in a plot: the other direction; the packet before, the next
+  Enter  r     to the packet of the request; of the response
+
+Live
+  F  space     follow the newest packet; hold the screen still, and on
+  S  Ctrl-N    stop the capture; begin another
 
 Choose a field: its bytes light up, and the layer that owns them. Choose a
 byte: its deepest field is shown. The tabs above the bytes are the buffers
 that the packet has a part in: the frame, the reassembled stream, and what
 was decrypted, unmasked or decompressed. ≈ marks a value that was worked out
 and does not stand in the bytes. ✗ ! · in front of a packet: an error, a
-warning, a remark; Why says which. ◆ is a mark.
+warning, a remark; Why says which. ◆ is a mark; in State, what this packet
+changed; in the Ladder, what a request waited for.
 """
 
 

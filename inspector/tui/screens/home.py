@@ -23,6 +23,7 @@ class HomeScreen(Screen[None]):
     """Choose a capture."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "open(True)", "Lesson"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "app.quit", "Quit"),
         Binding("j", "app.simulate_key('down')", show=False),
@@ -30,7 +31,7 @@ class HomeScreen(Screen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        yield Static(" osi-inspect · choose a capture and press Enter", id="title", markup=False)
+        yield Static(" osi-inspect · choose a capture: Enter opens it, l begins the lesson on it", id="title", markup=False)
         yield OptionList(id="captures", classes="pane")
         with VerticalScroll(id="why", classes="pane"):
             yield Static(id="why-text", markup=False)
@@ -56,16 +57,36 @@ class HomeScreen(Screen[None]):
         name = (event.option.id or "").removeprefix("bundled:")
         found = next((capture for capture in self._captures if capture.name == name), None)
         self.query_one("#why-text", Static).update(found.teaches if found else "A capture that you opened before.")
+        self.refresh_bindings()
 
     @on(OptionList.OptionSelected)
-    def _open(self, event: OptionList.OptionSelected) -> None:
+    def _selected(self) -> None:
+        self.action_open(False)
+
+    @property
+    def _chosen(self) -> tuple[str, str]:
+        """What is highlighted: `bundled` and a name, or `file` and a path."""
+        options = self.query_one(OptionList)
+        option = options.get_option_at_index(options.highlighted) if options.highlighted is not None else None
+        kind, _, name = ((option.id if option is not None else "") or "").partition(":")
+        return kind, name
+
+    def action_open(self, lesson: bool) -> None:
+        """Open what is highlighted. lesson: begin with the lesson on it."""
         from inspector.core.errors import InspectError
         from inspector.session import open_session
         from inspector.tui.screens.capture import CaptureScreen
 
+        _, name = self._chosen
+        if not name:
+            return
         try:
-            session = open_session((event.option.id or "").partition(":")[2], load=False)
+            session = open_session(name, load=False)
         except InspectError as error:
             self.notify(printable(str(error)), severity="error", markup=False)
             return
-        self.app.push_screen(CaptureScreen(session))
+        self.app.push_screen(CaptureScreen(session, lesson=lesson))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only bundled captures have lessons."""
+        return action != "open" or parameters != (True,) or self._chosen[0] == "bundled"

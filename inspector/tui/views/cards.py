@@ -99,8 +99,8 @@ class CardsView(View):
     key = "cards"
     title = "Cards"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("[", "turn(-1)", "Protocol below", key_display="["),
-        Binding("]", "turn(1)", "Protocol above", key_display="]"),
+        Binding("[", "turn(-1)", "Protocol below, above", key_display="[ ]"),
+        Binding("]", "turn(1)", "Protocol above", show=False),
         Binding("a", "compare", "Side by side"),
     ]
 

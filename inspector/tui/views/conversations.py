@@ -60,12 +60,12 @@ class ConversationTable(LineList):
     """A line a conversation, in the order of `sort`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open('packets')", "Its packets"),
+        Binding("enter", "open('packets')", "Packets"),
         Binding("l", "open('ladder')", "Ladder"),
         Binding("s", "open('stream')", "Stream"),
         Binding("f", "open('follow')", "Follow"),
         Binding("o", "sort", "Sort"),
-        Binding("r", "reverse", "Reverse"),
+        Binding("r", "reverse", "Reverse", show=False),
     ]
 
     class Chosen(Message):

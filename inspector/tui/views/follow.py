@@ -246,8 +246,8 @@ class FollowView(View):
         Binding("enter", "open", "Packet"),
         Binding("a", "turn", "Text or hex"),
         Binding("c", "copy", "Copy"),
-        Binding("left_curly_bracket", "other(-1)", "Conversation before", key_display="{", show=False),
-        Binding("right_curly_bracket", "other(1)", "Next conversation", key_display="}"),
+        Binding("left_curly_bracket", "other(-1)", "Conversation", key_display="{ }"),
+        Binding("right_curly_bracket", "other(1)", "Next conversation", key_display="}", show=False),
     ]
 
     def compose(self) -> ComposeResult:

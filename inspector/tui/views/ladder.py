@@ -258,9 +258,9 @@ class LadderView(View):
     title = "Ladder"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Packet"),
-        Binding("a", "turn", "Segments or messages"),
-        Binding("left_curly_bracket", "other(-1)", "Conversation before", key_display="{", show=False),
-        Binding("right_curly_bracket", "other(1)", "Next conversation", key_display="}"),
+        Binding("a", "turn", "Segments, messages"),
+        Binding("left_curly_bracket", "other(-1)", "Conversation", key_display="{ }"),
+        Binding("right_curly_bracket", "other(1)", "Next conversation", key_display="}", show=False),
     ]
 
     def compose(self) -> ComposeResult:

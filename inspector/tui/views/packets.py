@@ -45,10 +45,10 @@ class PacketsView(View):
     title = "Packets"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("[", "step(1)", "Layer down", key_display="["),
-        Binding("]", "step(-1)", "Layer up", key_display="]"),
+        Binding("[", "step(1)", "Layers", key_display="[ ]"),
+        Binding("]", "step(-1)", "Layer up", show=False),
         Binding("b", "buffers(1)", "Bytes"),
-        Binding("t", "times", "Time"),
+        Binding("t", "times", "Time", show=False),
         Binding("r", "partner", "Request or response", show=False),
         Binding("C", "copy_curl", "Copy as curl", show=False),
         Binding("x", "save_body", "Save body", show=False),

@@ -192,8 +192,8 @@ class StateView(View):
     key = "state"
     title = "State"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("comma", "step(-1)", "Packet before", key_display=","),
-        Binding("full_stop", "step(1)", "Next packet", key_display="."),
+        Binding("comma", "step(-1)", "Packet before, next", key_display=", ."),
+        Binding("full_stop", "step(1)", "Next packet", show=False),
     ]
 
     def __init__(self, session: Session) -> None:

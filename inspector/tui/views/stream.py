@@ -36,8 +36,8 @@ class StreamView(View):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Packet"),
         Binding("d", "direction", "Other direction"),
-        Binding("left_curly_bracket", "other(-1)", "Conversation before", key_display="{", show=False),
-        Binding("right_curly_bracket", "other(1)", "Next conversation", key_display="}"),
+        Binding("left_curly_bracket", "other(-1)", "Conversation", key_display="{ }"),
+        Binding("right_curly_bracket", "other(1)", "Next conversation", key_display="}", show=False),
     ]
 
     def __init__(self, session: Session) -> None:

@@ -32,7 +32,7 @@ class TimingView(View):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open(False)", "Packet"),
         Binding("r", "open(True)", "Response", show=False),
-        Binding("a", "turn", "Waterfall, sequence, throughput"),
+        Binding("a", "turn", "Waterfall, plots"),
         Binding("comma", "step(-1)", "Packet before", key_display=",", show=False),
         Binding("full_stop", "step(1)", "Next packet", key_display=".", show=False),
         Binding("left_curly_bracket", "other(-1)", "Conversation before", key_display="{", show=False),

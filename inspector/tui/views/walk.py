@@ -44,7 +44,7 @@ class WalkPicture(LineList):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Next step", key_display="↓"),
+        Binding("down,j", "move(1)", "Step", key_display="↓ ↑"),
         Binding("left,h", "side(0)", "Down", show=False),
         Binding("right,l", "side(1)", "Up", show=False),
     ]
@@ -180,8 +180,8 @@ class WalkView(View):
     key = "walk"
     title = "Walk"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("comma", "step(-1)", "Packet before", key_display=","),
-        Binding("full_stop", "step(1)", "Next packet", key_display="."),
+        Binding("comma", "step(-1)", "Packet before, next", key_display=", ."),
+        Binding("full_stop", "step(1)", "Next packet", show=False),
         Binding("enter", "open", "Packet"),
     ]
 

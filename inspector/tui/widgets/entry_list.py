@@ -32,7 +32,7 @@ class EntryList(LineList):
     """← and → choose one of the packets of the entry under the cursor, and Enter goes there; so does a click on its number."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "packet", "Its packet"),
+        Binding("enter", "packet", "Packet"),
         Binding("right,l", "link(1)", "Next of its packets", show=False),
         Binding("left,h", "link(-1)", "Packet before", show=False),
     ]

@@ -31,7 +31,7 @@ class HexView(ScrollView, can_focus=True):
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home,g", "end(0)", "First", show=False),
-        Binding("c", "copy", "Copy"),
+        Binding("c", "copy", "Copy", show=False),
         Binding("end,G", "end(1)", "Last", show=False),
     ]
 

@@ -34,7 +34,7 @@ class PacketList(LineList):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "mark", "Mark"),
+        Binding("m", "mark", "Mark", show=False),
         Binding("apostrophe", "next_mark", "Next mark", key_display="'", show=False),
         Binding("c", "copy", "Copy", show=False),
     ]

@@ -81,8 +81,8 @@ class TimePlot(Vertical, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus,equals_sign", "zoom(0.5)", "Closer", key_display="+"),
-        Binding("minus", "zoom(2)", "Further", key_display="-", show=False),
+        Binding("plus,equals_sign", "zoom(0.5)", "Zoom", key_display="+ -"),
+        Binding("minus", "zoom(2)", "Further", show=False),
         Binding("left,h", "pan(-0.25)", "Earlier", show=False),
         Binding("right,l", "pan(0.25)", "Later", show=False),
         Binding("home,g", "whole", "All", show=False),

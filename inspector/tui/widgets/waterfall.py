@@ -31,8 +31,8 @@ class Waterfall(LineList):
     """The exchanges in the order of their first packets. The axis spans the lines in view; + and - stretch it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus,equals_sign", "zoom(1)", "Stretch", key_display="+"),
-        Binding("minus", "zoom(-1)", "Shrink", key_display="-", show=False),
+        Binding("plus,equals_sign", "zoom(1)", "Stretch, shrink", key_display="+ -"),
+        Binding("minus", "zoom(-1)", "Shrink", show=False),
     ]
     head = 2
 
