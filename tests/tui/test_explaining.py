@@ -50,10 +50,15 @@ def test_state_leads_to_the_packets_that_show_it() -> None:
     drive(steps, "http-keepalive", start=21)
 
 
-def test_state_of_a_datagram_is_none() -> None:
+def test_state_of_a_datagram() -> None:
     async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
-        await press(pilot, "7", "j", "enter", "comma", "full_stop")
-        assert "each datagram stands alone" in screen_text(screen) and screen.query_one(StateView).number == 4
+        await press(pilot, "7", "enter")
+        assert screen.view.key == "packets" and screen.query_one(PacketList).cursor == 3  # which shows it
+        await press(pilot, "7", "comma")
+        text = screen_text(screen)
+        assert screen.query_one(StateView).number == 3 and "each datagram stands alone" in text
+        assert "DNS         waits for an answer: client ◆ Query  A www.example.test" in text
+        assert "192.0.2.53 is at" in text and "◆ 192.0.2.53" not in text  # that was known before
 
     drive(steps, "dns-udp", start=3, size=(80, 24))
 

@@ -138,7 +138,8 @@ class CardsView(View):
                 return
             proofs[protocol.name] = evidence(session, protocol.name, [number, *others])
         shown = [at for at, protocol in enumerate(protocols) if proofs[protocol.name]]
-        self.app.call_from_thread(self.query_one(CardList).show, protocols, proofs, max(shown, default=0))
+        top = max(shown, key=lambda at: (protocols[at].osi, at), default=0)
+        self.app.call_from_thread(self.query_one(CardList).show, protocols, proofs, top)
 
     # --- keys
 

@@ -92,8 +92,8 @@ class StateTable(EntryList):
 
     def was(self, fact: Fact) -> str | None:
         """What stood there before this packet: None where nothing changed, empty where it is new."""
-        if self._before is None:
-            return ""
+        if self._before is None:  # its conversation begins here
+            return "" if self.state is not None and fact.packet == self.state.packet else None
         values = self._before.get((fact.osi, fact.protocol, fact.holder, fact.name), [])
         return None if fact.value in values else values[0] if len(values) == 1 else ""
 
@@ -118,7 +118,7 @@ class StateTable(EntryList):
             self._rows.append(None)
             first, second = state.restart.between
             where = f"between packets {first} and {second}" if second else "here"
-            yield Entry([[("", "")], [(f"? Could the server restart {where}", "head")]], stops=False)
+            yield Entry([[("", "")], [(f"Could the server restart {where}?", "head")]], stops=False)
             self._rows.append(state.restart)
             yield Entry(list(self._answer(state.restart, width)), state.restart.packets)
 
@@ -172,7 +172,7 @@ class StateTable(EntryList):
         if state is None:
             return " reading the conversation …"
         if not state.facts:
-            return " nothing is remembered: no TCP conversation; each datagram stands alone"
+            return " nothing is remembered of this packet: it belongs to no conversation"
         if width - 2 < WIDE:
             return f"  What is remembered, by whom   {CHANGED}changed at this packet"
         lead = 2 + PROTOCOL + NAME + GAP
