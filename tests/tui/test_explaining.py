@@ -122,7 +122,7 @@ def test_cards_of_a_packet_with_its_bytes_and_side_by_side() -> None:
         assert "TCP (layer 4), RFC 9293" in screen_text(screen) and "Source port  443  [01 bb]" in screen_text(screen)
         await press(pilot, "a")
         heads = screen_text(screen).splitlines()[3]
-        assert "Ethernet II (layer 2)" in heads and "TCP (layer 4)" in heads
+        assert "IPv4 (layer 3)" in heads and "TCP (layer 4)" in heads
         await press(pilot, "a", "G", "enter")
         assert screen.view.key == "packets"
 

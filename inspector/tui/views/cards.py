@@ -58,6 +58,13 @@ class CardList(EntryList):
             self.renew()
             self._label()
 
+    def _beside(self, width: int) -> list[Protocol]:
+        """As many protocols as there is room for, the chosen one among them."""
+        assert self.protocols is not None
+        count = max((width - PROPERTY) // COLUMN, 1)
+        start = max(min(self.at - count // 2, len(self.protocols) - count), 0)
+        return self.protocols[start : start + count]
+
     def _label(self) -> None:
         names = [f"[{one.title}]" if at == self.at else one.title for at, one in enumerate(self.protocols or [])]
         self.border_subtitle = Content(" · ".join(names))
@@ -65,7 +72,7 @@ class CardList(EntryList):
     def entries(self, width: int) -> Iterator[Entry]:
         if self.protocol is None or self.protocols is None:
             return
-        shown = self.protocols[self.at :][: max((width - PROPERTY) // COLUMN, 1)] if self.compares else [self.protocol]
+        shown = self._beside(width) if self.compares else [self.protocol]
         column = (width - PROPERTY) // len(shown) - 2
         texts = [properties(one.card) for one in shown if one.card is not None]
         for name, title in TITLES.items():
@@ -86,7 +93,7 @@ class CardList(EntryList):
         if self.protocol is None:
             return " no protocol of this packet has a card"
         if self.compares:
-            shown = self.protocols[self.at :][: max((width - 2 - PROPERTY) // COLUMN, 1)]
+            shown = self._beside(width - 2)
             column = (width - 2 - PROPERTY) // len(shown)
             return " " * (PROPERTY + 2) + "".join(fit(f"{one.title} (layer {one.osi})", column) for one in shown)
         card, title = self.protocol.card, f"{self.protocol.title} (layer {self.protocol.osi})"
@@ -150,6 +157,4 @@ class CardsView(View):
         """One card with its bytes, or several beside one another."""
         cards = self.query_one(CardList)
         cards.compares = not cards.compares
-        if cards.compares:
-            cards.at = 0
         cards.turn(0)
