@@ -234,3 +234,22 @@ def test_a_restart_would_cut_what_is_under_way(tmp_path: Path) -> None:
     finally:
         session.close()
     assert answer is not None and answer.verdict == "no" and "cut it off" in answer.why and len(answer.packets) == 3
+
+
+@pytest.mark.parametrize(
+    ("capture", "number", "verdict", "words"),
+    [
+        ("jwt", 22, "yes", "carries a signed token"),
+        ("cookie-session", 17, "this capture cannot tell", "the cookie session"),
+        ("cookie-session", 15, "no", "Beside the connection it carries the cookie session"),
+        ("async-job", 23, "no", "the path /jobs/41, which packet 16 gave"),
+        ("short-polling", 20, "no", "on a new one it could be understood alone"),
+    ],
+)
+def test_what_a_server_must_remember_in_real_conversations(capture: str, number: int, verdict: str, words: str) -> None:
+    session = open_session(capture)
+    try:
+        answer = session.state(number).restart
+    finally:
+        session.close()
+    assert answer is not None and answer.verdict == verdict and words in answer.why

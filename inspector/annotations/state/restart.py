@@ -15,6 +15,7 @@ from inspector.protocols.http.head import Head
 from inspector.streams.exchanges import Exchange
 
 YES, NO, UNKNOWN = "yes", "no", CANNOT_TELL
+LOOKED_AT = 64  # exchanges before, for a path that one of them gave
 
 
 class Answer(NamedTuple):
@@ -37,6 +38,12 @@ def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> An
     first, second = before[-1], after[0]
     assert first.request is not None and second.request is not None
     between = first.request.first, second.request.first
+    capture.detailed(second)
+    head = head_of(second, response=False)
+    references, kept = _references(head) if head is not None else ([], True)
+    given = _given(capture, before, second)
+    if given:
+        references, kept = [*references, f"the path {printable(second.target, 60)}, which packet {given} gave"], True
     if first.flow == second.flow:
         why = (
             f"both requests travel on TCP conversation {second.stream}, with no handshake between them: what the server"
@@ -45,7 +52,7 @@ def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> An
         unfinished = first.response is None or first.response.complete > second.request.first
         if unfinished:
             why += f"; and the answer to the first request (packet {between[0]}) was still under way"
-        return Answer(NO, why, between, between)
+        return Answer(NO, f"{why}. {_beside(references, kept)}", between, between)
     going_on = first.response is not None and first.response.complete > second.request.first
     if going_on and first.response is not None:
         why = (
@@ -53,12 +60,16 @@ def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> An
             f" second one was already under way (packet {between[1]}): a restart between them would have cut it off"
         )
         return Answer(NO, why, (between[0], between[1], first.response.complete), between)
-    capture.detailed(second)
-    resumed = agreed(messages(capture, capture.conversation(second.flow)), second.request.first).resumed
-    head = head_of(second, response=False)
+    opened = int(capture.index.flows.first[second.flow])
+    if opened < between[0]:
+        why = (
+            f"the second request (packet {between[1]}) travels on a connection that was open before the first one (since packet"
+            f" {opened}): a restart would have ended it. {_beside(references, kept)}"
+        )
+        return Answer(NO, why, (opened, *between), between)
     if head is None:
         return Answer(UNKNOWN, "the head of the second request cannot be read", between, between)
-    references, kept = _references(head)
+    resumed = agreed(messages(capture, capture.conversation(second.flow)), second.request.first).resumed
     own = f"the second request (packet {between[1]}) opens a connection of its own"
     if kept:
         why = (
@@ -69,10 +80,31 @@ def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> An
     if resumed:
         own += " (its TLS session is resumed: a server that had lost its ticket key would have asked for a full handshake)"
     if references:
-        why = f"{own}, and {listed(references)}: the request itself says what the server needs"
+        why = f"{own} and carries {listed(references)}: the request itself says what the server needs"
         return Answer(YES, why, between, between)
     why = f"{own} and carries no cookie, no credentials and no other word from before: it can be understood alone"
     return Answer(YES, why, between, between)
+
+
+def _beside(references: Sequence[str], kept: bool) -> str:
+    """What the second request would need beside its connection."""
+    if kept and references:
+        return f"Beside the connection it carries {listed(references)}: where that is kept is nowhere in the bytes"
+    if references:
+        return f"Beside the connection it carries {listed(references)}: the request itself says what the server needs"
+    if kept:
+        return "What else it carries cannot be read"
+    return "Beside the connection it carries nothing from before: on a new one it could be understood alone"
+
+
+def _given(capture: Narrated, before: Sequence[Exchange], second: Exchange) -> int:
+    """The packet of an earlier answer whose Location names what the second request asks for; 0 where there is none."""
+    for one in reversed(before[-LOOKED_AT:]):
+        head = head_of(capture.detailed(one), response=True)
+        location = (head.get("location") or "") if head is not None else ""
+        if one.response is not None and len(second.target) > 1 and location.endswith(second.target):
+            return one.response.first
+    return 0
 
 
 def _references(head: Head) -> tuple[list[str], bool]:
