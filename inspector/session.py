@@ -63,6 +63,7 @@ def open_session(
     proto: Sequence[str] = (),
     load: bool = True,
     growing: bool = False,
+    follow: bool = False,
     cache: bool = True,
 ) -> Session:
     """Open a capture: a path, the name of a bundled capture, or the descriptor of a pipe; several paths or names are one
@@ -71,13 +72,14 @@ def open_session(
     proto: .proto files and descriptor sets, for what protobuf messages mean;
     load: build the index at once; a screen that shows progress calls `Session.load` in a thread instead.
     growing: the file is still being written; `Session.grow` takes in what is new, and `Session.load` what is last.
+    follow: of a file that another program is writing, `Session.load` takes in what comes until `Source.stop`, as of a pipe.
     cache: the index of a capture that took long to read is kept in the user's cache folder, and taken from there.
     Raises InspectError where it is no capture, where `decode_as` names an unknown protocol, and for a wrong schema.
     """
     schema = _schema(proto) if proto else None
     opened: Source
     if isinstance(source, int | str):
-        opened = open_source(source if isinstance(source, int) else resolve(source))
+        opened = open_source(source if isinstance(source, int) else resolve(source), follow)
     else:
         opened = open_sources([resolve(one) for one in source])
     title = os.path.basename(source) if isinstance(source, str) else opened.name

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def command(
     files: Files,
     number: Annotated[int | None, typer.Option("-n", metavar="N", help="Start at this packet.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="The file is still written: its packets as they come.")] = False,
     keylog: Keylog = None,
     rules: DecodeAs = None,
     proto: Proto = None,
@@ -26,13 +27,17 @@ def command(
     from inspector.session import open_session
 
     file = one_of(files)
+    if follow and not (file and os.path.isfile(file)):
+        raise InspectError("--follow takes one file that another program is writing")
     source: str | int | list[str] = file or files
     if file == "-":
         source = _packets_from_stdin()
-    piped = isinstance(source, int)
-    session = open_session(source, keylog=keylog, decode_as=decode_as(rules), proto=proto or (), load=False, growing=piped)
+    growing = follow or isinstance(source, int)
+    session = open_session(
+        source, keylog=keylog, decode_as=decode_as(rules), proto=proto or (), load=False, growing=growing, follow=follow
+    )
     if not sys.stdout.isatty():
-        _print(session, piped)
+        _print(session, growing)
         tell_damage(session)
         return
     from inspector.tui.app import InspectorApp, run
@@ -41,18 +46,18 @@ def command(
     if file and os.path.isfile(file):
         remember(file)
     try:
-        if piped:
-            from inspector.tui.screens.growing import PipeScreen
+        if growing:
+            from inspector.tui.screens.growing import FileScreen, PipeScreen
 
-            InspectorApp(screen=PipeScreen(session, number)).run()
+            InspectorApp(screen=(FileScreen if follow else PipeScreen)(session, number)).run()
         else:
             run(session, number)
     finally:
         session.close()
 
 
-def _print(session: Session, piped: bool) -> None:
-    """One line a packet; of a pipe as they come, flushed."""
+def _print(session: Session, growing: bool) -> None:
+    """One line a packet; of a pipe or a file that grows as they come, flushed."""
     done = 0
 
     def come(_: float = 0) -> None:
@@ -62,7 +67,7 @@ def _print(session: Session, piped: bool) -> None:
         sys.stdout.flush()
         done = session.count
 
-    session.load(come if piped else None)
+    session.load(come if growing else None)
     come()
 
 

@@ -152,3 +152,19 @@ class PipeScreen(GrowingScreen):
 
     def source_words(self) -> list[str]:
         return ["■ ended" if self.session.complete else "● pipe"]
+
+
+class FileScreen(GrowingScreen):
+    """Packets from a file that another program is writing, as they come."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("S", "stop", "Stop")]
+
+    def source_words(self) -> list[str]:
+        return ["■ stopped" if self.session.complete else "● file that grows"]
+
+    def action_stop(self) -> None:
+        """Wait for nothing more; who writes the file goes on."""
+        self.session.source.stop()
+
+    def commands(self) -> list[tuple[str, str, Callable[[], Any]]]:
+        return [("Stop", "wait for nothing more (key S)", self.action_stop), *super().commands()]
