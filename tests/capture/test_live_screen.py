@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from inspector.capture.client import Broker
+from inspector.capture.labs import LABS
+from inspector.capture.labs.running import Running
 from inspector.capture.options import Options
 from inspector.session import open_session
 from inspector.tui.app import InspectorApp
 from inspector.tui.screens.live import LiveScreen
+from inspector.tui.widgets.line_list import LineList
 
 
 def _may_capture() -> bool:
@@ -59,3 +63,29 @@ async def test_rows_follow_stay_pause_and_stop(tmp_path: Path) -> None:
             assert "■ stopped · 0 dropped" in screen.state()
             assert screen.session.complete
             assert screen.session.count == captures[0].packets == 300
+
+
+@pytest.mark.skipif(not _may_capture(), reason="capturing needs CAP_NET_RAW on Linux")
+async def test_a_labs_messages_are_decrypted_and_read_while_it_runs(tmp_path: Path) -> None:
+    pytest.importorskip("hypercorn")
+    with Broker() as broker, Running(LABS["sse"], 8, tls=True) as running:
+        captures = [broker.start(Options(("lo",), str(tmp_path / "lab.pcapng"), f"tcp port {running.port}"))]
+        keylog = str(running.keylog)
+        screen = LiveScreen(captures, lambda path: open_session(path, keylog=keylog, growing=True), None)
+        running.start()
+        async with InspectorApp(screen=screen).run_test(size=(120, 40)) as pilot:
+            packets, seen = screen.packets, ""
+            for _ in range(200):
+                await pilot.pause(0.1)
+                lines = [packets.line(position, 118) for position in packets.in_view()]
+                seen = "".join(text for pieces in lines for text, _ in pieces)
+                if "SSE event" in seen:
+                    break
+            assert "SSE event" in seen
+            assert captures[0].running and not screen.session.complete
+            await pilot.press("6")
+            await pilot.pause(2.0)
+            assert screen.query_one("#story", LineList).total  # the story is told while it happens
+            left = monotonic()
+            await pilot.press("Q")
+        assert monotonic() - left < 5  # nothing waits for the capture to end
