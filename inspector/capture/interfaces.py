@@ -25,7 +25,7 @@ _NONE = [0] * 16
 @dataclass(frozen=True, slots=True)
 class Link:
     """An interface. link_type: of its packets in a capture; cooked: the kernel takes the link header off, and one of Linux's
-    own is put in its place; packets: sent and received so far."""
+    own is put in its place; packets: sent and received so far, those of a loopback interface once."""
 
     name: str
     index: int
@@ -58,10 +58,10 @@ def link(name: str) -> Link:
     flags = _flags(name)
     ethernet = kind in (ARPHRD_ETHER, ARPHRD_LOOPBACK)
     raw = kind == ARPHRD_NONE
-    counters = _counters().get(name, _NONE)
+    counters, loopback = _counters().get(name, _NONE), bool(flags & IFF_LOOPBACK)
     return Link(
-        name, index, ETHERNET if ethernet else RAW if raw else SLL2, not (ethernet or raw), bool(flags & IFF_UP),
-        bool(flags & IFF_LOOPBACK), _addresses(name), counters[_RECEIVED] + counters[_SENT],
+        name, index, ETHERNET if ethernet else RAW if raw else SLL2, not (ethernet or raw), bool(flags & IFF_UP), loopback,
+        _addresses(name), counters[_RECEIVED] + (0 if loopback else counters[_SENT]),
     )  # fmt: skip
 
 

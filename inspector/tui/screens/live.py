@@ -33,7 +33,10 @@ class LiveScreen(GrowingScreen):
     ]
 
     def __init__(
-        self, captures: list[Capture], opened: Callable[[str], Session], capturer: Broker | Dumpcap | None,
+        self,
+        captures: list[Capture],
+        opened: Callable[[str], Session],
+        capturer: Broker | Dumpcap | None,
         stop: Callable[[], None] | None = None,
     ) -> None:
         """captures: the last one is shown, and further ones are added; opened: gives the session on a file that grows;
@@ -125,6 +128,7 @@ def run(capture: Capture, opened: Callable[[str], Session], capturer: Broker | D
     for one in captures:
         one.stop()
         if one.packets and os.path.exists(one.path):
-            print(f"{one.packets:,} packets are in {one.path}", file=sys.stderr)
+            where = "were captured; the newest are in" if len(one.paths) > 1 else "are in"
+            print(f"{one.packets:,} packets {where} {one.path}", file=sys.stderr)
         elif one.options.temporary and os.path.exists(one.path):
             os.unlink(one.path)
