@@ -205,6 +205,8 @@ def _outcomes(capture: Narrated, exchange: Exchange) -> list[Pdu]:
 def _end(body: Body, exchange: Exchange, size: int) -> str:
     """Why the body ends where it does (RFC 9112, 6.3)."""
     if body.framing is Framing.LENGTH:
+        if not body.length:
+            return "no body, for Content-Length is 0"
         if not exchange.complete:
             return f"Content-Length announces {many(body.length, 'byte')}"
         return f"the body ends after the {many(body.length, 'byte')} that Content-Length announces"
@@ -372,7 +374,9 @@ def _controls(capture: Narrated, ends: Ends, exchange: Exchange) -> list[Step]:
             client = bool(pdu.info.get("from_client"))
             who = "the client" if client else "the server"
             if opcode == CLOSE:
-                why = printable(layer.summary.removeprefix("Close").strip(), SHORT)
+                reason = str(layer.value("websocket.payload.close.reason", ""))
+                why = printable(layer.summary.removeprefix("Close").removesuffix(reason).strip(), SHORT)
+                why += f", “{printable(reason, SHORT)}”" if reason else ""
                 text = f"{who} sends Close: {why}" if why else f"{who} sends Close, without a reason"
             elif opcode == PING:
                 pings.add(client)

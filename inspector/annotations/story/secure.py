@@ -169,7 +169,7 @@ def _certificate(layer: Layer) -> str:
         count = above.partition(" ")[0]
         text += f", and comes with {count} more of its chain"
     issuer, own = _text(layer, "x509af.issuer"), _text(layer, "x509af.subject")
-    return text + (", and signed by itself" if issuer and issuer == own else "")
+    return text + (", and is signed by itself" if issuer and issuer == own else "")
 
 
 def _finish(capture: Narrated, ends: Ends, conversation: Conversation, found: list[Message]) -> Iterator[Step]:

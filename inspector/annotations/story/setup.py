@@ -173,14 +173,23 @@ def answer(kind: str, dns: Layer, named: bool = False) -> str:
     if not records:
         return f"the name exists and has no {kind} record"
     contents = [(field.text or "").partition(" → ") for field in records]
-    shown = [
-        f"alias of {content}" if head.startswith("CNAME ") else content.replace("<Root>", "the same name")
-        for head, _, content in contents[:SHOWN_ANSWERS]
-    ]
+    shown = [_content(head, content) for head, _, content in contents[:SHOWN_ANSWERS]]
     more = f" and {len(contents) - SHOWN_ANSWERS} more" if len(contents) > SHOWN_ANSWERS else ""
     text = many(len(contents), "text") if kind == "TXT" else f"{', '.join(shown)}{more}"
     least = min((int(field.value) for record in records for field in record.walk() if field.name == "dns.resp.ttl"), default=0)
     return f"{of}{text}, which may be remembered for {many(least, 'second')}"
+
+
+def _content(head: str, content: str) -> str:
+    """What a record says, in words where its numbers do not speak for themselves."""
+    if head.startswith("CNAME "):
+        return f"alias of {content}"
+    rank, _, name = content.partition(" ")
+    if head.startswith("MX ") and rank.isdigit():
+        return f"{name} (preference {rank})"
+    if head.startswith(("HTTPS ", "SVCB ")) and rank.isdigit():  # priority 0: an alias (RFC 9460, 2.4.2)
+        return f"{name.replace('<Root>', 'the same name')} ({f'priority {rank}' if rank != '0' else 'an alias'})"
+    return content.replace("<Root>", "the same name")
 
 
 def datagrams(capture: Narrated, flow: int) -> Step:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from inspector.annotations.findings.finding import Connection
+from inspector.annotations.findings.tcp import nagle_delayed_ack
 from inspector.annotations.story.step import Narrated, Step, duration, listed, many, sentence, step
 from inspector.streams.analysis import ACK, FIN, RESENT, RST, SYN, Mark
 from inspector.streams.tcp_states import State
@@ -119,6 +120,8 @@ def trouble(capture: Narrated, ends: Ends) -> Iterator[Step]:
     if episode:
         yield _losses(capture, ends, episode, since)
     yield from _keep_alives(capture, ends, held)
+    for found in nagle_delayed_ack(c):
+        yield step(capture, "trouble", sorted(found.packets), sentence(found.cause), c.flow)
 
 
 def _losses(capture: Narrated, ends: Ends, rows: Sequence[int], since: int) -> Step:

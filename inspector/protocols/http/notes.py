@@ -268,6 +268,26 @@ def _redirects(message: Message) -> Notes:
     yield Note(found[1].span, "redirect", why, f"RFC 9110, {REDIRECTS[message.code]}")
 
 
+def _later(message: Message) -> Notes:
+    """What is to be asked for later: what was made, a job, the same again after a while."""
+    place = message.line("location")
+    if place is not None and message.code == 201:
+        yield Note(place[1].span, "what was made", f"It is at {place[0][:120]}.", "RFC 9110, 10.2.2 and 15.3.2")
+    elif place is not None and message.code == 202:
+        why = f"{place[0][:120]} stands for the work that goes on: there the client can ask how it is going."
+        yield Note(place[1].span, "where to ask later", why, "RFC 9110, 10.2.2 and 15.3.3")
+    if not message.request and (after := message.line("retry-after")):
+        when = after[0].strip()[:40]
+        why = f"in {when} s, not sooner" if when.isdigit() else f"after {when}, not sooner"
+        yield Note(after[1].span, "when to ask again", f"The server wishes to be asked again {why}.", "RFC 9110, 10.2.3")
+    if message.request and (prefer := message.line("prefer")) and (wait := _WAIT.search(prefer[0])):
+        why = f"The client has {wait[1]} s: the server may hold the answer back so long, in the hope of news."
+        yield Note(prefer[1].span, "it may wait", why, "RFC 7240, 4.3")
+
+
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})\b")
+
+
 _SCHEMES = {
     "basic": ("user and password in Base64, which hides nothing: only TLS protects them", "RFC 7617, 4"),
     "bearer": ("a token; whoever holds it is let in", "RFC 6750, 1.2"),
@@ -326,5 +346,6 @@ def _streams(message: Message) -> Notes:
 
 
 TOPICS: tuple[Callable[[Message], Notes], ...] = (
-    _asks, _framing, _connection, _caching, _conditions, _ranges, _cookies, _redirects, _authentication, _negotiation, _streams,
+    _asks, _framing, _connection, _caching, _conditions, _ranges, _cookies, _redirects, _later, _authentication, _negotiation,
+    _streams,
 )  # fmt: skip
