@@ -156,6 +156,7 @@ class Session:
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
         self._following = Following(self.index, self._keep_up)
         self._exchanges: tuple[int, list[Exchange]] | None = None  # of so many packets
+        self._findings: tuple[tuple[int, bool, int], list[Finding]] | None = None
         self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
         self._lock = threading.RLock()
 
@@ -662,10 +663,14 @@ class Session:
         return waits(of_conversation(self.conversation(flow), flow), self.index)
 
     def findings(self) -> list[Finding]:
-        """What an expert would point out, the worst first."""
+        """What an expert would point out, the worst first; kept until there are more packets or more keys."""
         from inspector.annotations.findings import findings
 
-        return findings(self)
+        state = (self.count, self.complete, self.keyring.log.secrets)
+        known = self._findings
+        if known is None or known[0] != state:
+            known = self._findings = (state, findings(self))
+        return known[1]
 
     def story(self, progress: Callable[[float], None] | None = None) -> list[Step]:
         """What happens in the capture, in plain sentences. progress: told the share that is done, 0 to 1."""

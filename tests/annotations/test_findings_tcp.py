@@ -8,7 +8,7 @@ import pytest
 
 from inspector.core.layer import Severity
 from inspector.session import open_session
-from inspector.sources.bundled import bundled
+from inspector.sources.bundled import bundled, resolve
 from tests.annotations.net import Net
 from tests.annotations.wire import ACK, FIN, RST, SYN, Wire
 
@@ -198,3 +198,21 @@ def test_a_window_update_behind_a_hole_is_told_as_one() -> None:
         session.close()
     assert "a segment came behind a hole" in behind["window update"].why and "RFC 2018" in behind["window update"].reference
     assert "or the sender sent this one again" in late["out of order"].why
+
+
+def test_findings_are_kept_until_there_are_more_packets(tmp_path: Path) -> None:
+    whole = Path(resolve("tcp-reset")).read_bytes()
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(whole[: len(whole) // 2])
+    session = open_session(str(path), growing=True)
+    session.grow()
+    before = session.findings()
+    assert session.findings() is before
+    path.write_bytes(whole)
+    assert session.grow()
+    session.load()
+    after = session.findings()
+    fresh = open_session("tcp-reset")
+    assert [one.code for one in after] == [one.code for one in fresh.findings()] != [one.code for one in before]
+    session.close()
+    fresh.close()
