@@ -24,6 +24,7 @@ from inspector.cli.common import (
     write_lines,
 )
 from inspector.core.text import printable
+from inspector.export.redaction import url
 
 if TYPE_CHECKING:
     from inspector.session import Session
@@ -137,7 +138,7 @@ def as_text(session: Session, exchanges: Iterable[Exchange], secrets: bool = Fal
     for exchange in exchanges:
         phases = exchange.phases
         size = exchange.response.size if exchange.response is not None else 0
-        request = printable(f"{exchange.method:7} {_url(exchange, secrets) or '(the request is not in this capture)'}")
+        request = f"{printable(exchange.method):7} {_url(exchange, secrets) or '(the request is not in this capture)'}"
         whole = "" if exchange.complete or not exchange.status else "  not whole"
         substream = f".{exchange.substream}" if exchange.substream >= 0 else ""
         yield (
@@ -160,8 +161,6 @@ def _answer(status: int, reason: str, media: str) -> str:
 
 
 def _url(exchange: Exchange, secrets: bool) -> str:
-    from inspector.export.redaction import url
-
     return printable(exchange.url if secrets else url(exchange.url))
 
 
