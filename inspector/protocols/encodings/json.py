@@ -145,8 +145,9 @@ def explain(layer: Layer) -> list[Note]:
     size = layer.span.size
     root = layer.fields[0]
     first = bytes(root.span.buffer.read(root.span.start, root.span.start + 1))
-    inside = f"{len(root.children):,} {'member' if len(root.children) == 1 else 'members'}"
-    what = {b"{": f"An object of {inside}", b"[": f"An array of {inside}"}.get(first, "One value")
+    count = len(root.children)
+    members, elements = f"member{'s' if count != 1 else ''}", f"element{'s' if count != 1 else ''}"
+    what = {b"{": f"An object of {count:,} {members}", b"[": f"An array of {count:,} {elements}"}.get(first, "One value")
     why = f"{what}, {size:,} bytes of text in UTF-8. It says where it ends by itself, so it can be read once all of it has"
     why += " come."
     return [Note(layer.span, "JSON", why, "RFC 8259, 2 and 8.1", Rank.DETAIL)]

@@ -11,6 +11,7 @@ from inspector.protocols.network.addresses import hops
 CONGESTED = 3  # the codepoint CE (RFC 3168, 5)
 FOR_QUEUES = {
     "EF": ("expedited forwarding: little loss, delay and jitter, as voice needs", "RFC 3246, 2"),
+    "CS6": ("internetwork control, as routing protocols and ICMP errors have it", "RFC 4594, 3.2; RFC 1812, 4.3.2.5"),
     "LE": ("lower effort: only what nobody else needs", "RFC 8622, 3"),
 }
 

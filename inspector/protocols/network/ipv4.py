@@ -115,8 +115,7 @@ def explain(layer: Layer) -> list[Note]:
         return []
     header, protocol = int(layer.value("ip.hdr_len", 20)), layer.find("ip.proto")
     inside = IP_PROTOCOLS.get(protocol.value, protocol.text) if protocol is not None else "payload"
-    why = f"{total.value:,} bytes: {header} of header, {max(total.value - header, 0):,} of {inside}. Routers look at the"
-    why += " destination."
+    why = f"{total.value:,} bytes: {header} of header, {max(total.value - header, 0):,} of {inside}."
     if not total.value:
         why = f"The length is left to the network card: a header of {header} bytes, then {inside}."
     notes = [Note(total.span, f"{source.text} → {destination.text}", why, "RFC 791, 3.1")]

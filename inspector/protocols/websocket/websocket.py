@@ -353,8 +353,8 @@ def explain(layer: Layer) -> list[Note]:
 def explain_message(layer: Layer) -> list[Note]:
     size = layer.span.size
     text = layer.find("websocket.payload.text") is not None
-    what = "text, which must be UTF-8" if text else "bytes that mean what both sides have agreed on"
-    why = f"One message, whole: {size:,} bytes of {what}. In how many frames it came is nothing that the program gets to see."
+    what = "of text, which must be UTF-8" if text else "that mean what both sides have agreed on"
+    why = f"One message, whole: {size:,} bytes {what}. In how many frames it came is nothing that the program gets to see."
     return [Note(layer.span, "message", why, "RFC 6455, 5.4, 5.6 and 6.2")]
 
 
