@@ -171,7 +171,8 @@ class Fragments:
 
     def __init__(self) -> None:
         self._open: dict[Name, Assembly] = {}
-        self._joined: dict[int, Joined] = {}  # by packet
+        self._joined: dict[tuple[int, Any], Joined] = {}  # by packet and key: a fragment may carry a fragment
+        self._now: set[Any] = set()  # the keys of the latest packet
         self.packets: array[int] = array("q")  # that were offered, in order
         self._owed: tuple[Sequence[int], Callable[[int], object]] | None = None
         self._paying = threading.RLock()
@@ -186,13 +187,15 @@ class Fragments:
         if self._owed is not None:
             self._catch_up()
         if packet > self._last:
-            self._last = packet
+            self._last, self._now = packet, set()
             self.packets.append(packet)
-            joined = self._add(packet, key, span, data)
-            if joined is not NOTHING:
-                self._joined[packet] = joined._replace(data=None)
-            return joined
-        return self._joined.get(packet, NOTHING)
+        if packet < self._last or key in self._now:
+            return self._joined.get((packet, key), NOTHING)
+        self._now.add(key)
+        joined = self._add(packet, key, span, data)
+        if joined is not NOTHING:
+            self._joined[packet, key] = joined._replace(data=None)
+        return joined
 
     def owe(self, packets: Sequence[int], dissect: Callable[[int], object]) -> None:
         """These packets carry fragments and have not been offered: `dissect` does so, once an answer is wanted."""
