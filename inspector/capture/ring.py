@@ -12,7 +12,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from inspector.capture.interfaces import Link, loopbacks
 
@@ -30,18 +29,15 @@ RETIRE_MS = 40  # a block that is not full is handed over after this time, so th
 _BLOCK_HEAD = struct.Struct("=II")  # status, packets
 _FIRST = struct.Struct("=I")
 _STATUS_AT, _FIRST_AT = 8, 16
-_PACKET_HEAD = struct.Struct("=IIIIIIHHIIH")  # next, seconds, nanoseconds, captured, length, status, mac, net, hash, tci, tpid
+_PACKET_HEAD = struct.Struct("=IIIIIIHH4xIH")  # next, seconds, nanoseconds, captured, length, status, mac, net, tci, tpid
 _ADDRESS = struct.Struct("=H2siHBB8s")  # sockaddr_ll: family, protocol (network order), interface, type, packet type, address
 _ADDRESS_AT = 48  # TPACKET_ALIGN(sizeof(struct tpacket3_hdr))
 _SLL2 = struct.Struct(">2sHIHBB8s")  # LINKTYPE_LINUX_SLL2: protocol, 0, interface, type, packet type, address and its length
 
 
-class Captured(NamedTuple):
-    """A packet. wire: its length on the wire; data: valid until the next block is asked for."""
-
-    time_ns: int
-    wire: int
-    data: bytes | memoryview
+# A packet: its time in nanoseconds, its length on the wire, and its bytes, which are valid until the next block is asked for. A
+# plain tuple: there are some hundred thousand of them a second, and a named one takes longer to make.
+Captured = tuple[int, int, bytes | memoryview]
 
 
 class Ring:
@@ -58,15 +54,17 @@ class Ring:
             self.socket.close()
             raise
         self._at = 0
-        self._loopbacks = loopbacks() if not link.index else {link.index} if link.loopback else set()
         self.received = self.dropped = 0
 
     def _set_up(self, code: bytes, mib: int, promiscuous: bool) -> None:
         sock, link = self.socket, self.link
         sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
-        if link.loopback:  # on the loopback interface every packet would come twice: as it leaves, and as it arrives
-            with suppress(OSError):  # Linux before 4.20: `blocks` leaves them out
+        # On the loopback interface every packet would come twice: as it leaves, and as it arrives.
+        self._loopbacks = {link.index} if link.loopback else set() if link.index else loopbacks()
+        if link.loopback:
+            with suppress(OSError):  # Linux before 4.20: `blocks` leaves them out, which takes longer
                 sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+                self._loopbacks = set()
         self._block = BLOCK if mib >= BLOCKS else SMALL
         self._blocks = (mib << 20) // self._block
         request = struct.pack("=IIIIIII", self._block, self._blocks, FRAME, (mib << 20) // FRAME, RETIRE_MS, 0, 0)
@@ -99,9 +97,10 @@ class Ring:
 
     def _packets(self, at: int, count: int) -> list[Captured]:
         view, cooked, loopback, head = self._view, self.link.cooked, self._loopbacks, _PACKET_HEAD.unpack_from
-        found = []
+        found: list[Captured] = []
+        add = found.append
         for _ in range(count):
-            following, seconds, nanoseconds, size, wire, status, mac, net, _, tci, tpid = head(view, at)
+            following, seconds, nanoseconds, size, wire, status, mac, net, tci, tpid = head(view, at)
             start = at + (net if cooked else mac)
             data: bytes | memoryview = view[start : start + size]
             address = _ADDRESS.unpack_from(view, at + _ADDRESS_AT) if cooked or loopback else None
@@ -116,7 +115,7 @@ class Ring:
                 if cooked:
                     header = _SLL2.pack(protocol, 0, interface, kind, packet_type, length, hardware)
                     data, wire = b"".join((header, data)), wire + _SLL2.size
-            found.append(Captured(seconds * 1_000_000_000 + nanoseconds, wire, data))
+            add((seconds * 1_000_000_000 + nanoseconds, wire, data))
         return found
 
     def count(self) -> None:

@@ -66,10 +66,10 @@ class Writer:
             return 0
         if options.ring_bytes:
             size = self._size
-            for at, one in enumerate(found[:room]):
+            for at, (_, _, data) in enumerate(found[:room]):
                 if size >= options.ring_bytes and self._own_packets + at:
                     return at
-                size += EPB_EXTRA + (len(one.data) + 3 & ~3)
+                size += EPB_EXTRA + (len(data) + 3 & ~3)
         return room
 
     def _append(self, interface: int, found: Sequence[Captured]) -> None:
