@@ -26,6 +26,36 @@ def test_a_request_meets_the_close_of_an_idle_connection(idle: float, flags: int
     assert ("reset-after-data" in codes) == (flags == RST and not expected)  # told once
 
 
+@pytest.mark.parametrize(
+    ("flags", "knows", "order", "words"),
+    [
+        (FIN | ACK, False, 1, "crossed the server's FIN on the way"),
+        (FIN | ACK, True, 1, "was answered with the server's FIN"),
+        (RST, False, 1, "was answered with a reset"),
+        (FIN | ACK, False, -1, "left after the server's FIN had come"),
+    ],
+)
+def test_what_the_request_met(flags: int, knows: bool, order: int, words: str, tmp_path: Path) -> None:
+    """Whether the FIN acknowledges the request tells whether the server had it."""
+    net = Net()
+    link = net.link(0)
+    link.ask(10, "GET /a")
+    link.answer(20, "200 OK", b"x" * 50)
+    before = link.sent[0]
+    if order > 0:
+        link.ask(5_000, "GET /b")
+    after = link.sent[0]
+    link.sent[0] = after if knows else before
+    link.segment(5_000 + order, 1, flags=flags)
+    link.sent[0] = after
+    if order < 0:
+        link.ask(5_000, "GET /b")
+    session = net.session(tmp_path)
+    found = [finding.cause for finding in session.findings() if finding.code == "keepalive-race"]
+    session.close()
+    assert len(found) == 1 and words in found[0]
+
+
 def test_a_request_that_is_answered_raced_nothing(tmp_path: Path) -> None:
     net = Net()
     link = net.link(0)

@@ -84,6 +84,17 @@ def test_goaway(code: int, severity: Severity, tmp_path: Path) -> None:
     session.close()
 
 
+def test_a_goaway_that_only_repeats_another_is_told_once(tmp_path: Path) -> None:
+    """As Node.js sends it; a client that looked at no stream of the server's says nothing about its own."""
+    net, link = opened()
+    for at in (20, 21):
+        link.segment(at, 0, frame(GOAWAY, 0, bytes(8)))
+    session = net.session(tmp_path)
+    found = [finding for finding in session.findings() if finding.code == "goaway"]
+    session.close()
+    assert [finding.cause for finding in found] == ["the client ends the connection: GOAWAY, NO_ERROR (0)"]
+
+
 @pytest.mark.parametrize(("code", "severity"), [(8, Severity.NOTE), (2, Severity.ERROR), (7, Severity.ERROR)])
 def test_a_stream_is_given_up(code: int, severity: Severity, tmp_path: Path) -> None:
     net, link = opened()

@@ -48,6 +48,26 @@ def test_every_layer_of_every_packet_has_a_note_of_its_own(name: str) -> None:
         session.close()
 
 
+@pytest.mark.parametrize(
+    ("capture", "number", "words"),
+    [
+        ("async-job", 18, "/jobs/41 stands for the work that goes on"),
+        ("async-job", 18, "The server wishes to be asked again in 1 s, not sooner."),
+        ("http-post-json", 16, "It is at /orders/A-1001."),
+        ("long-polling", 12, "The client has 1 s"),
+        ("jwt", 43, "What it sent is refused: The access token expired."),
+        ("jwt", 14, "3 pairs of a name and a value in 90 bytes"),
+    ],
+)
+def test_what_real_services_say(capture: str, number: int, words: str) -> None:
+    session = open_session(capture)
+    try:
+        notes = [note.why for layer in session.explained(number).layers for note in layer.notes]
+    finally:
+        session.close()
+    assert any(words in why for why in notes), notes
+
+
 def test_what_happens_stands_first_and_what_is_looked_at_before_it() -> None:
     session = open_session("http-get")
     try:

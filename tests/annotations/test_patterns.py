@@ -68,6 +68,25 @@ def test_what_is_no_poll(net: Net, expected: str, tmp_path: Path) -> None:
     assert list(net.patterns(tmp_path)) == [expected]
 
 
+@pytest.mark.parametrize(("body", "expected"), [(b"[%d]", "request–response"), (b"[]", "unknown")], ids=["news", "nothing"])
+def test_without_a_rhythm_only_empty_answers_may_be_polls(body: bytes, expected: str, tmp_path: Path) -> None:
+    net = Net()
+    link = net.link(0)
+    for turn, at in enumerate((10, 110, 3_000, 3_200, 9_000, 9_150)):
+        link.ask(at, "GET /orders")
+        link.answer(at + 5, "200 OK", body % turn if b"%" in body else body)
+    assert list(net.patterns(tmp_path)) == [expected]
+
+
+def test_a_post_again_is_another_deed(tmp_path: Path) -> None:
+    net = Net()
+    link = net.link(0)
+    for turn in range(8):
+        link.ask(10 + 20 * turn, "POST /readings", b"%d" % turn)
+        link.answer(15 + 20 * turn, "201 Created", b"ok")
+    assert net.patterns(tmp_path) == {"request–response": HIGH}
+
+
 def long_polls(waits: list[float], empty: float, target: str = "/updates") -> Net:
     """Each is sent again at once; those that waited for `empty` bring nothing."""
     net, at = Net(), 10.0

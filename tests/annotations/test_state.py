@@ -241,6 +241,7 @@ def test_a_restart_would_cut_what_is_under_way(tmp_path: Path) -> None:
     [
         ("jwt", 22, "yes", "carries a signed token"),
         ("cookie-session", 17, "this capture cannot tell", "the cookie session"),
+        ("cookie-session", 28, "this capture cannot tell", "answered with 200 before, and now with 401 (packet 40)"),
         ("cookie-session", 15, "no", "Beside the connection it carries the cookie session"),
         ("async-job", 23, "no", "the path /jobs/41, which packet 16 gave"),
         ("short-polling", 20, "no", "on a new one it could be understood alone"),

@@ -154,6 +154,29 @@ def test_why_a_body_ends(head: bytes, words: str, tmp_path: Path) -> None:
     assert words in told(wire, tmp_path)["response"][0]
 
 
+@pytest.mark.parametrize(
+    ("knows", "flags", "words"),
+    [
+        (0, FIN | ACK, "gets no answer: when the server closed this connection, the request had not reached it"),
+        (34, FIN | ACK, "gets no answer: the server ends the connection instead"),
+        (34, RST | ACK, "gets no answer: the server ends the connection instead"),
+        (34, ACK, "gets no answer in this capture"),
+    ],
+)
+def test_why_there_is_no_answer(knows: int, flags: int, words: str, tmp_path: Path) -> None:
+    wire = Wire().open()
+    wire.say(20, 0, 1, 1, data=b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    wire.say(30, 1, 1, 1 + knows, flags=flags)
+    assert words in told(wire, tmp_path)["response"][0]
+
+
+def test_a_request_that_takes_its_time_says_so(tmp_path: Path) -> None:
+    wire = Wire().open()
+    wire.say(20, 0, 1, 1, data=b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+    wire.say(63, 0, 47, 1, data=b"ok")
+    assert "its last byte leaves 43.0 ms after its first" in told(wire, tmp_path)["request"][0]
+
+
 def test_hostile_text_reaches_no_terminal(tmp_path: Path) -> None:
     wire = Wire().open()
     wire.say(20, 0, 1, 1, data=b"GET /\x1b[2J HTTP/1.1\r\nHost: a\x07.example\r\n\r\n")

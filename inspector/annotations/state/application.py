@@ -151,7 +151,7 @@ def cookies(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> It
         token = tokens.token(text)
         if token is not None:
             said = tokens.words(token, capture.time_of(packet))
-            yield Fact(7, "JWT", CLIENT, f"a token in {where}", said, packet, "RFC 7519, 4")
+            yield Fact(7, "JWT", CLIENT, f"a token ({where})", said, packet, "RFC 7519, 4")
             keeps = "only the key that the signature is checked with; what is true of the user stands in the token"
             yield Fact(7, "JWT", SERVER, "must remember", keeps, packet, "RFC 7519, 7.2; RFC 7515, 5.2")
         else:

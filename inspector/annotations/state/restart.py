@@ -15,6 +15,7 @@ from inspector.protocols.http.head import Head
 from inspector.streams.exchanges import Exchange
 
 YES, NO, UNKNOWN = "yes", "no", CANNOT_TELL
+REFUSED, SERVER_ERROR = 400, 500
 LOOKED_AT = 64  # exchanges before, for a path that one of them gave
 
 
@@ -76,6 +77,13 @@ def restart(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> An
             f"{own}, but it carries {listed(references)}: whether what stands behind that lives in the process or in a store"
             " outside it is nowhere in the bytes"
         )
+        refused = first.status < REFUSED <= second.status < SERVER_ERROR and first.target == second.target
+        if refused and second.response is not None:
+            why += (
+                f". The same request was answered with {first.status} before, and now with {second.status} (packet"
+                f" {second.response.first}): what stood behind it is gone, or no longer good"
+            )
+            return Answer(UNKNOWN, why, (*between, second.response.first), between)
         return Answer(UNKNOWN, why, between, between)
     if resumed:
         own += " (its TLS session is resumed: a server that had lost its ticket key would have asked for a full handshake)"
