@@ -6,21 +6,25 @@ side without ports, `LOOKED_AT` of the same UDP flow. Where nothing is found not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from inspector.annotations.around import NEAR, Around, Said, said
 from inspector.annotations.state.machines import changes, note
-from inspector.core.layer import Layer, Note
+from inspector.annotations.story.secure import FINISHED, HELLO, Message, messages
+from inspector.core.layer import Layer, Note, Rank
 from inspector.dissection.engine import Dissection
 from inspector.protocols.websocket.websocket import Opcode
-from inspector.streams.analysis import FIN, RST
+from inspector.streams.analysis import ACK, FIN, RST, SYN
+from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 
 LOOKED_AT = 64  # packets that are dissected for one
 TCP, UDP = 6, 17
+SACK_PERMITTED, TIMESTAMPS = 4, 8  # kinds of TCP options (RFC 2018, 2; RFC 7323, 3.2)
+MAX_SHIFT = 14  # of a window (RFC 7323, 2.3)
 
 
 def add(capture: Around, result: Dissection) -> None:
@@ -35,6 +39,65 @@ def add(capture: Around, result: Dissection) -> None:
     flow = capture.index.flow_of(number)
     if capture.complete and flow >= 0 and capture.index.flows.protocol(flow) == TCP:
         _states(capture, result, flow)
+        tcp = result.last("tcp")
+        if tcp is not None and int(tcp.value("tcp.flags", 0)) & (SYN | ACK) == SYN | ACK:
+            tcp.notes.extend(_agreed(capture, number, flow, tcp))
+
+
+def _agreed(capture: Around, number: int, flow: int, answer: Layer) -> Iterator[Note]:
+    """What a SYN and the answer to it have settled: an option is in force where both have sent it."""
+    packets = capture.index.flow_packets(flow)
+    opening = (_opening(capture, at) for at in packets[packets < number][:LOOKED_AT].tolist())
+    asked, at = next((tcp for tcp in opening if tcp is not None), None), answer.find("tcp.options")
+    if asked is None or at is None:
+        return
+    said = []
+    shifts = [layer.value("tcp.options.wscale.shift") for layer in (asked, answer)]
+    if None in shifts:
+        said.append("windows are not scaled: at most 65,535 bytes may be under way")
+    else:
+        units = [f"{1 << min(int(shift), MAX_SHIFT):,}" for shift in shifts]
+        said.append(f"windows count in units of {units[0]} bytes (the client's) and {units[1]} (the server's)")
+    kinds = [{field.value for field in layer.walk() if field.name == "tcp.option_kind"} for layer in (asked, answer)]
+    for kind, word in ((SACK_PERMITTED, "SACK"), (TIMESTAMPS, "time stamps")):
+        said.append(word if all(kind in own for own in kinds) else f"no {word}")
+    sizes = [layer.value("tcp.options.mss_val") for layer in (answer, asked)]
+    if None not in sizes:
+        said.append(f"segments of up to {sizes[0]:,} bytes to the server, {sizes[1]:,} to the client")
+    why = f"Both SYNs are known now: {'; '.join(said)}."
+    yield Note(at.span, "agreed", why, "RFC 7323, 2.2 and 3.2; RFC 2018, 2; RFC 9293, 3.7.1")
+
+
+def _opening(capture: Around, number: int) -> Layer | None:
+    """The TCP layer of a packet that is a SYN without ACK."""
+    tcp = capture.layers(number).last("tcp")
+    return tcp if tcp is not None and int(tcp.value("tcp.flags", 0)) & (SYN | ACK) == SYN else None
+
+
+def _step(capture: Around, conversation: Conversation, units: dict[tuple[str, str, int], Layer]) -> None:
+    """Which message of its handshake a TLS message is, and how many follow."""
+    found = messages(capture, conversation)
+    starts = [at for at, message in enumerate(found) if message.kind == HELLO]
+    begin = 0
+    for start in starts:  # a second hello behind a HelloRetryRequest goes on with the same handshake
+        if any(message.kind == FINISHED for message in found[begin:start]):
+            _count(found[begin:start], units)
+            begin = start
+    _count(found[begin:], units)
+
+
+def _count(found: Sequence[Message], units: dict[tuple[str, str, int], Layer]) -> None:
+    finished = [at for at, message in enumerate(found) if message.kind == FINISHED]
+    if len(finished) < 2:  # the handshake is not whole, or cannot be read to its end
+        return
+    total = finished[1] + 1
+    for at, message in enumerate(found[:total], 1):
+        span = message.pdu.span
+        layer = units.get((message.pdu.protocol, span.buffer.id, span.start))
+        if layer is not None:
+            left = "it is complete" if total == at else "1 follows" if total == at + 1 else f"{total - at} follow"
+            why = f"Message {at} of the {total} of this handshake; {left}."
+            layer.notes.append(Note(layer.span, f"step {at} of {total}", why, "RFC 8446, 2; RFC 5246, 7.3", Rank.DETAIL))
 
 
 def _states(capture: Around, result: Dissection, flow: int) -> None:
@@ -44,6 +107,8 @@ def _states(capture: Around, result: Dissection, flow: int) -> None:
         return
     conversation = capture.conversation(flow)
     exchanges = of_conversation(conversation, int(capture.index.flows.stream[flow]))
+    if any(layer.protocol == "tls.handshake" for layer in result.layers):
+        _step(capture, conversation, units)
     for change in changes(capture, conversation, conversation.tree.client, exchanges):
         if change.packet == result.packet.number:
             layer = result.last("tcp")

@@ -9,6 +9,7 @@ import pytest
 from net import CLIENT, ICMP, SERVER, UDP, Net
 
 from inspector.core.checksum import ones_complement_sum
+from inspector.session import open_session
 
 
 def told(net: Net, folder: Path) -> list[dict[str, str]]:
@@ -86,3 +87,39 @@ def test_what_lies_ahead_is_told_of_a_whole_capture_alone(growing: bool, tmp_pat
     finally:
         session.close()
     assert ("no answer" in titles) is not growing
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "words"),
+    [
+        (b"\x02\x04\x05\xb4\x03\x03\x07\x00", b"\x02\x04\x05\x78\x03\x03\x02\x00", "units of 128 bytes (the client's) and 4"),
+        (b"\x02\x04\x05\xb4\x04\x02\x00\x00", b"\x02\x04\x05\x78\x04\x02\x00\x00", "not scaled: at most 65,535 bytes"),
+        (b"\x02\x04\x05\xb4\x04\x02\x00\x00", b"\x02\x04\x05\x78\x04\x02\x00\x00", "; SACK; no time stamps"),
+        (b"\x02\x04\x05\xb4\x04\x02\x00\x00", b"\x02\x04\x05\x78", "; no SACK; "),
+        (b"\x02\x04\x05\xb4", b"\x02\x04\x05\x78", "up to 1,400 bytes to the server, 1,460 to the client"),
+    ],
+)  # fmt: skip
+def test_what_two_syns_agree_on(client: bytes, server: bytes, words: str, tmp_path: Path) -> None:
+    net = Net()
+    for at, ends, ports, flags, options in ((0, (CLIENT, SERVER), (40_000, 80), 2, client),
+                                            (1, (SERVER, CLIENT), (80, 40_000), 18, server)):  # fmt: skip
+        size = 5 + len(options) // 4
+        header = struct.pack("!HHIIBBHHH", *ports, 100, 101 if flags & 16 else 0, size << 4, flags, 500, 0, 0)
+        net.put(at, *ends, 6, header + options)
+    first, second = told(net, tmp_path)
+    assert "agreed" not in first and words in second["agreed"]
+
+
+def test_how_many_messages_of_a_handshake_follow() -> None:
+    session = open_session("tls13-resumption")
+    try:
+        titles = [
+            note.title
+            for number in range(1, session.count + 1)
+            for layer in session.explained(number).layers
+            for note in layer.notes
+            if note.title.startswith("step ")
+        ]
+    finally:
+        session.close()
+    assert titles == [*(f"step {at} of 7" for at in range(1, 8)), *(f"step {at} of 5" for at in range(1, 6))]
