@@ -75,6 +75,7 @@ class CaptureScreen(Screen[None]):
         self._busy = ""
         self._shown = 0  # packets when the list was last told that there are more
         self._decrypted = False  # a conversation opens with the secrets that are known
+        self._early = False  # the view was shown before there was a packet to show it of
         self._overwrite = ""  # the file that may be written over: it was asked
 
     def compose(self) -> ComposeResult:
@@ -150,6 +151,9 @@ class CaptureScreen(Screen[None]):
             packets.refresh_count()
         for view in self._views.values():
             view.loaded()
+        if self._early and packets.cursor:
+            self._early = False
+            self.view.enter(self.session.index.flow_of(packets.cursor), packets.cursor)
         if event.error:
             self.notify(printable(event.error), severity="error", timeout=10, markup=False)
         elif self.session.complete and self.session.damage is not None:
@@ -201,6 +205,7 @@ class CaptureScreen(Screen[None]):
         number = chosen[1] if chosen is not None else self.packets.cursor
         if flow is None:
             flow = chosen[0] if chosen is not None else self.session.index.flow_of(number) if number else -1
+        self._early = not number
         self._views[name].enter(flow, number)
 
     async def action_view(self, key: str) -> None:

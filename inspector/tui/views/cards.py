@@ -73,18 +73,19 @@ class CardList(EntryList):
         if self.protocol is None or self.protocols is None:
             return
         shown = self._beside(width) if self.compares else [self.protocol]
-        column = (width - PROPERTY) // len(shown) - 2
+        lead = PROPERTY if width >= 2 * PROPERTY else 0
+        column = max((width - lead) // len(shown) - 2, 8)
         texts = [properties(one.card) for one in shown if one.card is not None]
         for name, title in TITLES.items():
             cells = [textwrap.wrap(text[name], column) or [""] for text in texts]
-            lines: list[list[Piece]] = []
+            lines: list[list[Piece]] = [] if lead else [[(title, "one")]]
             for row in range(max(map(len, cells))):
-                lead: Piece = (fit(title if row == 0 else "", PROPERTY), "one")
-                lines.append([lead, *((fit(cell[row] if row < len(cell) else "", column) + "  ", "") for cell in cells)])
+                begin: Piece = (fit(title if row == 0 else "", lead), "one")
+                lines.append([begin, *((fit(cell[row] if row < len(cell) else "", column) + "  ", "") for cell in cells)])
             proofs = [] if self.compares else self._proofs.get(self.protocol.name, {}).get(name, [])
             for proof in proofs:
                 words = f"packet {proof.packet}: {proof.label}  {proof.text}  [{proof.data.hex(' ')}]"
-                lines.append([(" " * PROPERTY, ""), (fit(printable(words), width - PROPERTY), "dim")])
+                lines.append([(" " * lead, ""), (fit(printable(words), width - lead), "dim")])
             yield Entry(lines, tuple(dict.fromkeys(proof.packet for proof in proofs)))
 
     def heading(self, width: int, line: int) -> str:

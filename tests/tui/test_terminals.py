@@ -1,0 +1,89 @@
+"""Every view in every terminal: large and tiny and back again, without colours, and before anything is loaded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from driving import drive, press, screen_text, settle
+from textual.pilot import Pilot
+from textual.widgets import ContentSwitcher
+
+from inspector.session import open_session
+from inspector.tui.app import InspectorApp
+from inspector.tui.screens.capture import CaptureScreen
+from inspector.tui.views import VIEWS
+from inspector.tui.widgets.line_list import LineList
+
+THUMB = str.maketrans("▁▂▃▄▅▆▇", " " * 7)  # of a scroll bar, which rounds one way or the other
+SIZES = ((200, 60), (80, 24), (20, 5), (120, 40))
+
+
+@pytest.mark.parametrize("key", VIEWS)
+def test_a_view_fits_every_size_and_comes_back(key: str) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, key)
+        before = screen_text(screen)
+        for width, height in SIZES:
+            await pilot.resize_terminal(width, height)
+            await settle(pilot)
+            lines = screen_text(screen).splitlines()
+            assert len(lines) == height and f"{key} {VIEWS[key].title}" in lines[1], (width, height)
+            assert any(line.strip() for line in lines[2:]), "something of the view is left"
+            await press(pilot, "down", "up", "pagedown", "home")
+        await pilot.resize_terminal(140, 45)
+        await settle(pilot)
+        await press(pilot, key)
+        assert len(before.splitlines()) == len(screen_text(screen).splitlines())
+
+    drive(steps, "sse", start=18)
+
+
+@pytest.mark.parametrize("key", "1789")
+def test_a_view_says_the_same_without_colours(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, key)
+        shown.append(screen_text(screen))
+        if len(shown) == 2:
+            strips = screen._compositor.render_strips()
+            filters = [each for each in pilot.app._filters if each.enabled]
+            assert filters, "NO_COLOR is heard"
+            for strip in strips:
+                for segment in strip.apply_filter(filters[0], screen.background_colors[1]):
+                    colours = (segment.style.color, segment.style.bgcolor) if segment.style is not None else ()
+                    assert all(c is None or c.triplet is None or len(set(c.triplet)) == 1 for c in colours), segment
+
+    drive(steps, "sse-tls", start=24)
+    monkeypatch.setenv("NO_COLOR", "1")
+    drive(steps, "sse-tls", start=24)
+    assert shown[0].translate(THUMB) == shown[1].translate(THUMB)
+
+
+@pytest.mark.parametrize("key", "23579i")
+def test_a_view_that_was_shown_too_early_is_filled(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[Callable[[], None]] = []
+    load = CaptureScreen._load
+    monkeypatch.setattr(CaptureScreen, "_load", lambda screen: held.append(lambda: load(screen)))
+
+    async def run() -> None:
+        session = open_session("http-keepalive", load=False)
+        app = InspectorApp(session, 21)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settle(pilot)
+            screen = app.screen
+            assert isinstance(screen, CaptureScreen)
+            await press(pilot, key)
+            early = screen_text(screen)
+            held[0]()
+            await settle(pilot)
+            await settle(pilot)
+            assert screen.query_one(ContentSwitcher).current == f"{VIEWS[key].name}-view"
+            text = screen_text(screen)
+            assert text.count("\n") == early.count("\n") and len(text.split()) > len(early.split())
+            assert "reading" not in text and (key == "5" or all(one.total for one in screen.view.query(LineList)))
+        session.close()
+
+    asyncio.run(run())
