@@ -14,6 +14,7 @@ from inspector.core.packet import Interface
 from inspector.sources.store import Store
 
 WINDOW = 4 * 1024 * 1024  # bytes read at a time: so many that an array of them has large pages of memory
+SOON = 64 * 1024  # bytes of the first window: a screen has rows at once
 MARGIN = 128  # bytes behind a packet's start that readers of headers may touch, whether or not they are its own
 Int64s = npt.NDArray[np.int64]
 
@@ -149,7 +150,7 @@ class FileSource(Source):
     def batches(self) -> Iterator[Batch]:
         if self.damage is not None and self.damage.unfinished:
             self.damage = None
-        size = self.window
+        size = self.window if self._count else min(self.window, SOON)
         while self.damage is None:
             window = self._store.window(self._at, size)
             batch, used = self._walk(window)
