@@ -13,7 +13,7 @@ from inspector.core.protocol import Card, Protocol, Sniff
 from inspector.protocols.tls.connection import Tls
 from inspector.protocols.tls.names import ALERTS
 from inspector.protocols.tls.opened import Plaintext, Unopened
-from inspector.protocols.tls.record_notes import explain
+from inspector.protocols.tls.record_notes import MEANS_NOTHING, explain
 from inspector.protocols.tls.wire import CONTENTS, HEADER, MAX_RECORD, VERSIONS, Content, begins, plausible
 
 LEVELS = {1: "warning", 2: "fatal"}
@@ -99,6 +99,8 @@ def _content(c: Cursor, kind: int) -> None:
         c.layer.summary = f"Alert, {size:,} bytes"
     elif kind == Content.CHANGE_CIPHER_SPEC:
         c.octets("tls.change_cipher_spec", size)
+        if c.context.info.get("tls13"):
+            c.last.text = f"{c.slice(c.start, c.pos)[-size:].hex(' ')} ({MEANS_NOTHING})"
         c.layer.summary = "Change Cipher Spec"
     elif kind == Content.HANDSHAKE:
         c.octets("tls.handshake.fragment", size)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from inspector.core.layer import Layer, Note, Rank
 from inspector.protocols.tls.names import ALERTS
-from inspector.protocols.tls.wire import Content
 
+MEANS_NOTHING = "means nothing in TLS 1.3"
 NO_RENEGOTIATION, WARNING = 100, 1
 CLOSURE = (0, 90)
 ALERT_NOTES = {
@@ -58,9 +58,14 @@ def explain(layer: Layer) -> list[Note]:
     elif layer.find("tls.app_data") is not None and layer.find("tls.record.secret") is None:
         why = "The keys are not in what this tool has read: the length and the time are all that can be known."
         notes.append(Note(layer.span, "encrypted", why, "RFC 8446, 5.2"))
-    if layer.value("tls.record.content_type") == Content.CHANGE_CIPHER_SPEC:
-        why = "In TLS 1.2 everything behind it from this side is encrypted. In TLS 1.3 it only pleases middleboxes."
-        notes.append(Note(layer.span, "from here on", why, "RFC 5246, 7.1; RFC 8446, D.4"))
+    spec = layer.find("tls.change_cipher_spec")
+    if spec is not None and MEANS_NOTHING in spec.text:
+        why = f"{spec.span.size} byte that TLS 1.3 does not need: sent so that middleboxes take this for a resumed TLS 1.2"
+        why += " session."
+        notes.append(Note(spec.span, "for middleboxes", why, "RFC 8446, 5 and D.4", Rank.DETAIL))
+    elif spec is not None:
+        why = f"{spec.span.size} byte, and from the next record on this side uses the keys and the cipher just agreed on."
+        notes.append(Note(spec.span, "from here on", why, "RFC 5246, 7.1"))
     fragment = layer.find("tls.handshake.fragment")
     if fragment is not None and layer.find("tls.record.secret") is None:
         why = f"{fragment.span.size:,} bytes of handshake in clear: there are no keys yet, and everybody on the way can read"
