@@ -115,7 +115,7 @@ def test_sessions_by_cookie_and_by_token(tmp_path: Path) -> None:
 
 
 @ROOT
-@pytest.mark.parametrize("name", ["http2", "websocket"])
+@pytest.mark.parametrize("name", ["http2", "sessions", "websocket"])
 def test_with_tls_the_capture_holds_the_keys(name: str, tmp_path: Path) -> None:
     session = run(name, tmp_path, "--tls")
     assert session.source.secrets and session.decrypted
@@ -134,7 +134,10 @@ def test_nothing_is_left_running(number: signal.Signals, tmp_path: Path) -> None
         time.sleep(1)  # server and client have begun
         inside = [path.name for path in tmp_path.iterdir()]
         process.send_signal(number)
-        process.communicate(timeout=20)
+        try:
+            process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == (0 if number == signal.SIGINT else 128 + number)
     assert inside and not list(tmp_path.iterdir())
     assert not [line for line in _commands() if "inspector.capture" in line and inside[0] in line]
