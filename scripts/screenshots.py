@@ -19,7 +19,11 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PICTURES: dict[str, tuple[str, int, list[str], tuple[int, int]]] = {
     "event": ("sse", 18, [], (140, 42)),
     "stream": ("sse-tls", 24, ["4"], (140, 36)),
-    "ladder": ("tcp-loss", 63, ["3"], (140, 36)),
+    "ladder": ("tcp-loss", 52, ["3"], (140, 36)),
+    "state": ("https-tls13", 25, ["7"], (140, 38)),
+    "walk": ("sse-tls", 24, ["8", "down", "down", "down"], (140, 36)),
+    "waterfall": ("http1-six-connections", 20, ["9"], (140, 22)),
+    "sequence": ("tcp-loss", 63, ["9", "a", *["plus"] * 6], (140, 36)),
 }
 
 

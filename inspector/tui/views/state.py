@@ -32,6 +32,7 @@ WIDE = 100  # columns from which on each end has a column of its own
 PROTOCOL, NAME, GAP = 12, 28, 2  # cells of the columns in front of the values, and between those
 CHANGED = "◆ "
 BOTH = "both  "
+AGEING = ("remembered answer",)  # its lifetime counts down with every packet: that is no change
 ENDS = ("client", "server")
 Key = tuple[int, str, str, str]  # layer, protocol, holder, name
 
@@ -86,6 +87,10 @@ class StateTable(EntryList):
         self.fold()
 
     @property
+    def _number(self) -> int:
+        return self.state.packet if self.state is not None else 0
+
+    @property
     def row(self) -> Line | Answer | None:
         """What the cursor is on."""
         return self._rows[self.place] if 0 <= self.place < len(self._rows) else None
@@ -93,7 +98,9 @@ class StateTable(EntryList):
     def was(self, fact: Fact) -> str | None:
         """What stood there before this packet: None where nothing changed, empty where it is new."""
         if self._before is None:  # its conversation begins here
-            return "" if self.state is not None and fact.packet == self.state.packet else None
+            return "" if fact.packet == self._number else None
+        if fact.name in AGEING and fact.packet != self._number:
+            return None
         values = self._before.get((fact.osi, fact.protocol, fact.holder, fact.name), [])
         return None if fact.value in values else values[0] if len(values) == 1 else ""
 

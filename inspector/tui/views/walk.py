@@ -129,14 +129,15 @@ class WalkPicture(LineList):
         what = self._what(width)
         room = width - NAME - what - ADDED - 6
         here = position == self.position
+        style = "" if not here else "head" if self.goes_up else "cursor"
         down, up = ("▼" if here and not self.goes_up else " "), ("▲" if here and self.goes_up else " ")
         added = f"{stage.added:+,} B" if stage.added else ""
         return [
-            (f"{down}  {fit(f'{stage.osi} {stage.name}', NAME)}", "cursor" if here else ""),
-            (fit(printable(stage.what), what), "cursor" if here else "dim"),
-            (right(added, ADDED) + " ", "cursor" if here else ""),
+            (f"{down}  {fit(f'{stage.osi} {stage.name}', NAME)}", style),
+            (fit(printable(stage.what), what), style or "dim"),
+            (right(added, ADDED) + " ", style),
             *self._bar(position, room),
-            (f" {up}", "cursor" if here else ""),
+            (f" {up}", "cursor" if here and self.goes_up else ""),
         ]
 
     def _bar(self, position: int, room: int) -> list[Piece]:

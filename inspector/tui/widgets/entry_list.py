@@ -166,7 +166,7 @@ class EntryList(LineList):
             return super().render_line(y)
         mark = MARK if position == self._starts[place] else " " * len(MARK)
         text = mark + "".join(text for text, _ in pieces)
-        return Strip([Segment(fit(text, self.room), self.style("cursor"))], self.room)
+        return Strip([Segment(fit(text.rstrip(), self.room), self.style("cursor"))], self.room)
 
 
 def packet_links(packets: Sequence[int], chosen: int) -> str:

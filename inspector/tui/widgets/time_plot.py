@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 
 LOOKS = {
-    "window": Look("the window's end", "secondary"), "acknowledged": Look("acknowledged", "success", dots=False),
+    "window": Look("the window's end", "accent"), "acknowledged": Look("acknowledged", "success", dots=False),
     "sent": Look("sent", "text-primary"), "again": Look("sent again, or late", "error", "×"),
     "backward": Look("←", "warning", dots=False), "forward": Look("→", "text-primary"),
 }  # in the order in which they are drawn: the last one is on top

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.segment import Segment
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 from textual.worker import get_current_worker
 
 from inspector.core.text import printable
@@ -21,6 +23,7 @@ PHASES = (
     ("DNS", "░", "two"), ("connect", "▒", "two"), ("TLS", "▓", "two"), ("send", "▐", "one"), ("wait", "─", "dim"),
     ("receive", "█", "one"),
 )  # fmt: skip
+FRONT = 3  # pieces of a line in front of its bar
 UNUSED = -1  # a cell in which nothing of the exchange happens
 STATUS, LASTS = 4, 9  # cells of the columns
 DEEPEST = 24  # times that the axis can be halved
@@ -182,8 +185,18 @@ class Waterfall(LineList):
         ends = "" if exchange.complete else "…"
         return [
             (mark + fit(words, request), ""), (f" {fit(status, STATUS)}", "error" if exchange.status >= 400 else ""),
-            (right(seconds(stop - lead) + ends, LASTS) + "  ", ""), *self._bar(exchange, room),
+            (right(seconds(stop - lead) + ends, LASTS) + " ", ""), (" ", ""), *self._bar(exchange, room),
         ]  # fmt: skip
+
+    def render_line(self, y: int) -> Strip:
+        """Of the line under the cursor the words stand out; its bar keeps its colours."""
+        position = int(self.scroll_offset.y) + y - self.head
+        if y < self.head or position != self.position or position >= self.total:
+            return super().render_line(y)
+        pieces = self.line(position, self.room)
+        front = [Segment(text, self.style("cursor")) for text, _ in pieces[:FRONT]]
+        strip = Strip(front + [Segment(text, self.style(name)) for text, name in pieces[FRONT:]])
+        return strip.adjust_cell_length(self.room, self.rich_style)
 
     def _bar(self, exchange: Exchange, room: int) -> list[Piece]:
         """A cell shows the phase that takes most of it; each exchange in the time of the axis has one cell at least."""
