@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from inspector.core.layer import Layer
 from inspector.core.span import Span
 from inspector.dissection.engine import Dissection
+from inspector.streams.exchanges import nearest, of_conversation
 
-PARTNERS = ("http.response_in", "http.request_in", "dns.response_in", "dns.response_to")  # the other half of an exchange
+if TYPE_CHECKING:
+    from inspector.session import Session
+
+PARTNERS = ("http.response_in", "http.request_in", "http2.response_in", "http2.request_in")  # the other half of an exchange
+TCP = 6
+LOOK = 64  # datagrams between a question and its answer
 
 
 def body(result: Dissection) -> Span | None:
@@ -20,11 +28,41 @@ def body(result: Dissection) -> Span | None:
 
 
 def partner(result: Dissection) -> int | None:
-    """The packet with the other half of the exchange: the response to this request, or the request of this response."""
+    """The packet with the other half of the exchange that this packet's layers tell of: the response to its request, or the
+    request of its response."""
     for layer in reversed(result.layers):
         number = _first(layer)
         if number is not None and number != result.packet.number:
             return number
+    return None
+
+
+def other_half(session: Session, number: int) -> int | None:
+    """The same for a packet whose layers do not tell: one that carries a piece of a request or a response, or an event."""
+    flow = session.index.flow_of(number)
+    if flow < 0:
+        return None
+    if session.index.flows.protocol(flow) != TCP:
+        return _dns_half(session, number, flow)
+    found = nearest(of_conversation(session.conversation(flow), flow), number)
+    if found is None:
+        return None
+    asked = found.request is not None and found.request.first <= number <= found.request.complete
+    part = found.response if asked else found.request
+    return part.complete if part is not None else None
+
+
+def _dns_half(session: Session, number: int, flow: int) -> int | None:
+    """The answer to a DNS question, or the question of an answer: the nearest datagram with its identification."""
+    own = session.layers(number).last("dns")
+    if own is None:
+        return None
+    packets = session.index.flow_packets(flow).tolist()
+    at, response = packets.index(number), own.value("dns.flags.response")
+    for other in reversed(packets[max(at - LOOK, 0) : at]) if response else packets[at + 1 : at + 1 + LOOK]:
+        dns = session.layers(other).last("dns")
+        if dns is not None and dns.value("dns.id") == own.value("dns.id") and dns.value("dns.flags.response") != response:
+            return int(other)
     return None
 
 

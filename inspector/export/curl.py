@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from inspector.export import redaction
 from inspector.export.messages import message
-from inspector.streams.exchanges import Exchange, of_conversation
+from inspector.streams.exchanges import Exchange, nearest, of_conversation
 
 if TYPE_CHECKING:
     from inspector.session import Session
 
 TCP = 6
-FAR = 4  # a packet that has nothing to do with a request
 MAX_BODY = 8192  # octets of a body that fit a command line people can still read
 # curl makes these itself; repeating them would contradict what it sends.
 OWN = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"})
@@ -28,23 +27,9 @@ def of_packet(session: Session, number: int, secrets: bool = False) -> str:
     flow = session.index.flow_of(number)
     if flow < 0 or session.index.flows.protocol(flow) != TCP:
         return ""
-    ranked = [(_nearness(exchange, number), exchange) for exchange in of_conversation(session.conversation(flow), flow)]
-    nearness, found = min(ranked, key=lambda pair: pair[0], default=(FAR, None))
-    return of_exchange(session, found, secrets) if found is not None and nearness < FAR else ""
-
-
-def _nearness(exchange: Exchange, number: int) -> int:
-    """How closely a packet belongs to a request: 0 where it completes it."""
-    asked, answered = exchange.request, exchange.response
-    if asked is None or not asked.whole:
-        return FAR
-    if asked.complete == number:
-        return 0
-    if asked.first <= number <= asked.complete:
-        return 1
-    if answered is None or not answered.first <= number <= answered.complete:
-        return FAR
-    return 2 if answered.complete == number else 3
+    found = nearest(of_conversation(session.conversation(flow), flow), number)
+    whole = found is not None and found.request is not None and found.request.whole
+    return of_exchange(session, found, secrets) if found is not None and whole else ""
 
 
 def of_exchange(session: Session, exchange: Exchange, secrets: bool = False) -> str:

@@ -6,7 +6,7 @@ Over HTTP/1.1 (WebSocket and event streams included), HTTP/2 and gRPC. An ordina
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from inspector.core.span import Buffer, Frame, Span, trace
@@ -15,6 +15,7 @@ from inspector.protocols.http.head import Head, parse
 from inspector.streams.conversation import Conversation
 from inspector.streams.tcp import TcpBuffer
 
+FAR = 4  # a packet that has nothing to do with an exchange
 ITEMS = frozenset({"sse", "websocket.message", "grpc"})  # what is inside a response that goes on
 
 
@@ -317,6 +318,21 @@ def _carrier(buffer: Buffer, at: int, fallback: int) -> int:
         return found[0][2] if found else fallback
     frames = [span.buffer.number for span in trace(Span(buffer, at, at + 1)) if isinstance(span.buffer, Frame)]
     return frames[-1] if frames else fallback
+
+
+def nearest(exchanges: Iterable[Exchange], number: int) -> Exchange | None:
+    """The exchange that a packet has to do with: whose request it completes, or carries; whose response it completes, or
+    carries. None where it is of none."""
+    ranked = [(_nearness(exchange, number), exchange) for exchange in exchanges]
+    nearness, found = min(ranked, key=lambda pair: pair[0], default=(FAR, None))
+    return found if nearness < FAR else None
+
+
+def _nearness(exchange: Exchange, number: int) -> int:
+    for rank, part in enumerate((exchange.request, exchange.response)):
+        if part is not None and part.first <= number <= part.complete:
+            return 2 * rank if part.complete == number else 2 * rank + 1
+    return FAR
 
 
 def packets_of(exchange: Exchange) -> Iterator[int]:

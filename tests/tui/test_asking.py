@@ -10,6 +10,7 @@ from driving import drive, press, screen_text, settle, type_in
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from inspector.export.messages import message
 from inspector.session import open_session
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.widgets.ask_line import AskLine
@@ -151,3 +152,46 @@ def test_a_click_on_the_line_of_keys_presses_one() -> None:
         assert screen_text(screen).splitlines()[-1] == line
 
     drive(steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "packet", "partner"),
+    [
+        ("http-post-json", 12, 14),
+        ("http-post-json", 20, 24),  # a piece of the second request
+        ("https-http2-multiplex", 18, 27),
+        ("https-http2-multiplex", 57, 22),  # the end of the fifth answer
+        ("sse-tls", 24, 17),  # an event
+        ("grpc-streams", 34, 19),  # a message of the second call
+        ("dns-udp", 3, 4),
+        ("dns-udp", 10, 9),
+        ("http-get", 9, 9),  # the SYN
+    ],
+)
+def test_from_a_request_to_its_response_and_back(name: str, packet: int, partner: int) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "r")
+        assert screen.query_one(PacketList).cursor == partner
+
+    drive(steps, name, start=packet)
+
+
+def test_copying_a_request_over_http2() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "C")
+        assert pilot.app.clipboard.startswith("curl https://www.example.test/app.js --header 'user-agent: curl/")
+
+    drive(steps, "https-http2-multiplex", start=18)
+
+
+def test_saving_a_body_over_http2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "x", "enter")
+        (saved,) = tmp_path.iterdir()
+        exchange = next(one for one in screen.session.exchanges() if one.response and one.response.complete == 57)
+        body = message(screen.session, exchange, True).body
+        assert body and saved.read_bytes() == body
+
+    drive(steps, "https-http2-multiplex", start=57)

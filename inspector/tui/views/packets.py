@@ -317,11 +317,23 @@ class PacketsView(View):
         """From a request to its response, and back."""
         from inspector.annotations.http import partner
 
-        number = partner(self._result) if self._result is not None else None
+        if self._result is None:
+            return
+        number = partner(self._result)
         if number is None:
-            self.notify("no request or response completes in this packet", timeout=3)
+            self._find_partner(self._result.packet.number)
         else:
             self.post_message(GoTo(number))
+
+    @work(thread=True, exclusive=True, group="partner")
+    def _find_partner(self, number: int) -> None:
+        from inspector.annotations.http import other_half
+
+        found = other_half(self.session, number)
+        if found is None:
+            self.app.call_from_thread(self.notify, "this packet has to do with no request or response", timeout=3)
+        elif not get_current_worker().is_cancelled:
+            self.post_message(GoTo(found))
 
     def action_copy_curl(self, secrets: bool = False) -> None:
         if self._result is not None:
