@@ -535,7 +535,10 @@ class Session:
             conversation = self._conversation(flow)
             conversation.follow(self._segments(flow, OPENING))
             conversation.finish()
-            return self.registry.protocols[conversation.protocols[-1]].title if conversation.protocols else ""
+            found = conversation.protocols
+            if not found or found[-1] == "tls":
+                return "TLS" if found else ""
+            return self.registry.protocols[found[-1]].title + (" in TLS" if "tls" in found else "")
         layers = self.layers(int(self.index.flows.first[flow])).layers
         at = next((at for at, layer in enumerate(layers) if layer.protocol == "udp"), len(layers))
         above = [layer for layer in layers[at + 1 :] if layer.protocol != "data"]

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +337,19 @@ def test_we_see_what_is_announced_and_nothing_else(name: str) -> None:
         assert commented and commented <= {look["n"] for look in CATALOG[name]["packets"]}
     finally:
         session.close()
+
+
+@pytest.mark.parametrize(
+    ("capture", "spoken"),
+    [
+        ("http-get", "HTTP/1.1"),
+        ("https-http2-multiplex", "HTTP/2 in TLS"),
+        ("websocket-tls", "WebSocket in TLS"),
+        ("websocket-chat", "WebSocket"),
+        ("https-tls12", "TLS"),  # it has no keys
+    ],
+)
+def test_what_conversations_speak_is_told_to_the_innermost(capture: str, spoken: str) -> None:
+    with closing(open_session(capture)) as session:
+        flows = [flow for flow in range(len(session.index.flows)) if session.index.flows.protocol(flow) == 6]
+        assert flows and {session.application(flow) for flow in flows} == {spoken}

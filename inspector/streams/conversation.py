@@ -146,13 +146,13 @@ class Conversation:
 
     @property
     def protocols(self) -> list[str]:
-        """The protocols that it was found to speak, one after the other (HTTP, then WebSocket)."""
+        """The protocols that it was found to speak, one after the other (HTTP, then WebSocket), or inside TLS with its keys."""
         found = []
         node = self._root
-        while node is not None and node.successor is not None:
-            node = node.successor
+        while node is not None:
             if node.parser.protocol != "detect":
                 found.append(node.parser.protocol)
+            node = node.successor or next((child for child in self.tree.nodes if child.parent is node and child.plaintext), None)
         return found
 
     def pdus(self, packet: int) -> list[Pdu]:

@@ -225,6 +225,11 @@ class TreeNode:
                 return
             direction = 1 - direction  # what one has read or said may be what the other waits for
 
+    @property
+    def plaintext(self) -> bool:
+        """It reads what the records of its parent were opened to."""
+        return self.id.startswith("plaintext:")
+
     def progress(self) -> tuple[int, ...]:
         """Changes whenever the node gets further."""
         if self._pair is None:  # a child that nothing was pushed to yet

@@ -40,7 +40,7 @@ NUMBERS = (
     Column("bytes_sent", "Bytes →", 8, True),
     Column("bytes_received", "← Bytes", 8, True),
 )
-LEFT = (Column("id", "Id", 9), Column("application", "Application", 13), Column("ends", "From → To", 0))
+LEFT = (Column("id", "Id", 9), Column("application", "Application", 17), Column("ends", "From → To", 0))
 RIGHT = (Column("start", "Begins", 10, True), Column("duration", "Lasts", 9, True))
 ENDED, PROCESS = Column("ended", "Ended", 10), Column("process", "Process", 22)
 WIDE, WIDER = 110, 140  # columns from which on both ways have their own cells, and the beginning has one
