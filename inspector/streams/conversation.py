@@ -152,7 +152,8 @@ class Conversation:
         while node is not None:
             if node.parser.protocol != "detect":
                 found.append(node.parser.protocol)
-            node = node.successor or next((child for child in self.tree.nodes if child.parent is node and child.plaintext), None)
+            inside = (child for child in self.tree.nodes if child.parent is node and child.plaintext)
+            node = node.successor or next(inside, None)
         return found
 
     def pdus(self, packet: int) -> list[Pdu]:
