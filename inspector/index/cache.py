@@ -33,7 +33,7 @@ from inspector.index.index import Index
 from inspector.sources import Damage, Secrets, Source
 
 WORTH = 1.0  # seconds of reading from which on an index is kept
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"osiindex"
 HEAD = struct.Struct("<8sQQI")  # magic; where the JSON text lies, its length, its checksum
 SAMPLES, SAMPLE = 64, 4096  # blocks of a file that are looked at, and bytes of each
@@ -91,9 +91,6 @@ def _write(file: Any, source: Source, known: list[Any], index: Index, fragments:
         "format": FORMAT, "program": _program(), "identity": known, "packets": index.count, "facts": _facts(source),
         "columns": {}, "arrays": {},
     }  # fmt: skip
-    arrays = index.flows.arrays()
-    if arrays is None:
-        return False
     file.seek(HEAD.size)
     for name in TYPES:
         start, sums = file.tell(), []
@@ -102,7 +99,7 @@ def _write(file: Any, source: Source, known: list[Any], index: Index, fragments:
             sums.append(zlib.crc32(data))
             file.write(data)
         about["columns"][name] = [start, sums]
-    for name, array in {**arrays, "fragments": np.array(fragments, np.int64)}.items():
+    for name, array in {**index.flows.arrays(), "fragments": np.array(fragments, np.int64)}.items():
         raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
         about["arrays"][name] = [file.tell(), array.dtype.str[1:], array.shape, zlib.crc32(raw)]
         file.write(raw)

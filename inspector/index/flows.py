@@ -5,12 +5,15 @@ Keys are exact (the whole endpoint pair): a hash of the endpoints could be made 
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from inspector.index.grown import Numbers, Pairs
 
 TCP, UDP = 6, 17
 SYN, ACK = 0x02, 0x10
@@ -51,39 +54,28 @@ Key = tuple[int, bytes, int, bytes, int]  # protocol, source address and port, d
 class FlowTable:
     """The flows, as columns. Direction 0 is that of the first packet, or of the SYN where one was seen first."""
 
-    ARRAYS = ("protocol", "sizes", "addresses", "ports", "stream", "first", "bases", "seen", "shifts", "packets", "octets",
-              "times")  # fmt: skip
+    ARRAYS = ("names", "sizes", "turned", "stream", "first", "bases", "seen", "shifts", "packets", "octets", "times")
 
     def __init__(self) -> None:
-        self._by_key: dict[Key, list[int]] = {}  # endpoints in order → flows on that pair, the latest last
-        self._keys: list[Key] = []  # as first seen: source first
+        # By the endpoints in order: the flow, or those on that pair one after the other. None: not made yet, of `_names`.
+        self._by_name: dict[bytes, int | list[int]] | None = {}
+        self._names: list[bytes] = []  # the endpoints in order
+        self._turned = Numbers("B")  # direction 0 is from the second of them to the first
         self._streams = {TCP: 0, UDP: 0}
-        self._stream: list[int] = []
-        self._first: list[int] = []
-        self._bases: list[list[int]] = []
-        self._seen: list[list[bool]] = []
-        self._shifts: list[list[int]] = []
+        self._stream, self._first = Numbers("i"), Numbers("q")
+        self._bases, self._seen, self._shifts = Pairs("I"), Pairs("B"), Pairs("b")
         self._counted = 0  # flows in the figures, which have room for more
         self._packets, self._octets = np.zeros((64, 2), np.int64), np.zeros((64, 2), np.int64)
         self._times = np.zeros((64, 2), np.int64)  # of the first and the last packet
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]] | None:
-        """Everything as arrays, by the names of `ARRAYS`; None where an address is longer than one of IPv6."""
-        count, keys = len(self._keys), self._keys
-        sizes = np.array([(len(key[1]), len(key[3])) for key in keys], np.uint8).reshape(-1, 2)
-        if count and sizes.max() > 16:
-            return None
-        packed = b"".join(key[1].ljust(16, b"\0") + key[3].ljust(16, b"\0") for key in keys)
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Everything as arrays, by the names of `ARRAYS`."""
+        own = {"turned": self._turned, "stream": self._stream, "first": self._first, "bases": self._bases, "seen": self._seen,
+               "shifts": self._shifts}  # fmt: skip
         return {
-            "protocol": np.array([key[0] for key in keys], np.uint8),
-            "sizes": sizes,
-            "addresses": np.frombuffer(packed, np.uint8).reshape(-1, 32),
-            "ports": np.array([(key[2], key[4]) for key in keys], np.uint16).reshape(-1, 2),
-            "stream": np.array(self._stream, np.int64),
-            "first": np.array(self._first, np.int64),
-            "bases": np.array(self._bases, np.uint32).reshape(-1, 2),
-            "seen": np.array(self._seen, np.uint8).reshape(-1, 2),
-            "shifts": np.array(self._shifts, np.int8).reshape(-1, 2),
+            "names": np.frombuffer(b"".join(self._names), np.uint8),
+            "sizes": np.fromiter(map(len, self._names), np.uint8, len(self._names)),
+            **{name: np.asarray(values) for name, values in own.items()},
             "packets": self.packets,
             "octets": self.octets,
             "times": self._times[: self._counted],
@@ -93,35 +85,35 @@ class FlowTable:
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> FlowTable:
         """The table that `arrays` was made of. Raises ValueError or LookupError where they do not belong together."""
         table = cls()
-        packed = arrays["addresses"].tobytes()
-        rows = zip(arrays["protocol"].tolist(), arrays["sizes"].tolist(), arrays["ports"].tolist(), strict=True)
-        for at, (protocol, (first, second), (sport, dport)) in enumerate(rows):
-            place = at * 32
-            source, destination = packed[place : place + first], packed[place + 16 : place + 16 + second]
-            table._keys.append((protocol, source, sport, destination, dport))
-        table._stream, table._first = arrays["stream"].tolist(), arrays["first"].tolist()
-        table._bases, table._shifts = arrays["bases"].tolist(), arrays["shifts"].tolist()
-        table._seen = arrays["seen"].astype(bool).tolist()
+        packed, ends = arrays["names"].tobytes(), np.cumsum(arrays["sizes"], dtype=np.int64).tolist()
+        table._names = [packed[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
+        table._by_name = None if ends else {}
+        table._turned = Numbers("B", arrays["turned"].tolist())
+        table._stream, table._first = Numbers("i", arrays["stream"].tolist()), Numbers("q", arrays["first"].tolist())
+        table._bases, table._seen, table._shifts = (
+            Pairs(kind, arrays[name].ravel().tolist()) for kind, name in (("I", "bases"), ("B", "seen"), ("b", "shifts"))
+        )
         table._packets, table._octets, table._times = (arrays[name].copy() for name in ("packets", "octets", "times"))
-        table._counted = len(table._keys)
-        if {len(arrays[name]) for name in cls.ARRAYS} != {table._counted}:
+        table._counted = len(ends)
+        if {len(arrays[name]) for name in cls.ARRAYS[1:]} != {len(ends)} or len(packed) != (ends or [0])[-1]:
             raise ValueError("columns of different lengths")
-        for flow, key in enumerate(table._keys):
-            table._by_key.setdefault(_ordered(key), []).append(flow)
-            table._streams[key[0]] = table._streams.get(key[0], 0) + 1
         return table
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._names)
 
     def protocol(self, flow: int) -> int:
-        return self._keys[flow][0]
+        return self._names[flow][0]
 
     def sport(self, flow: int) -> int:
-        return self._keys[flow][2]
+        return self._ports(flow)[0]
 
     def dport(self, flow: int) -> int:
-        return self._keys[flow][4]
+        return self._ports(flow)[1]
+
+    def _ports(self, flow: int) -> tuple[int, int]:
+        _, _, first, second = _HEAD.unpack_from(self._names[flow])
+        return (second, first) if self._turned[flow] else (first, second)
 
     @property
     def stream(self) -> Sequence[int]:
@@ -149,12 +141,12 @@ class FlowTable:
         return max(int(last) - int(first), 0)
 
     @property
-    def base_seq(self) -> list[list[int]]:
+    def base_seq(self) -> Pairs:
         """The sequence number that tshark's relative numbers count from, by direction."""
         return self._bases
 
     @property
-    def shift(self) -> list[list[int]]:
+    def shift(self) -> Pairs:
         """The window scale that a direction's windows are shifted by; negative where none is known (-1) or used (-2)."""
         return self._shifts
 
@@ -170,8 +162,10 @@ class FlowTable:
 
     def addresses(self, flow: int) -> tuple[bytes, bytes]:
         """The addresses of direction 0's sender and receiver."""
-        key = self._keys[flow]
-        return key[1], key[3]
+        name = self._names[flow]
+        middle = _HEAD.size + name[1]
+        first, second = name[_HEAD.size : middle], name[middle:]
+        return (second, first) if self._turned[flow] else (first, second)
 
     def enter(self, key: Key, packet: int, seq: int = 0, ack: int = 0, flags: int = 0) -> tuple[int, int]:
         """The flow and direction of a packet's transport, in packet order; makes the flow where it is new.
@@ -184,7 +178,7 @@ class FlowTable:
 
     def count(self, flows: npt.NDArray[np.int32], directions: npt.NDArray[np.uint8], sizes: Int64s, times: Int64s) -> None:
         """Add a batch of packets to the figures of their flows."""
-        total = len(self._keys)
+        total = len(self._names)
         if total > len(self._packets):  # arrays of twice the size: a reader keeps those that it has
             room = np.zeros((total * 2, 2), np.int64)
             self._packets, self._octets, self._times = (
@@ -208,56 +202,90 @@ class FlowTable:
 
     def find(self, found: Transport, packet: int) -> tuple[int, int] | None:
         """The flow and direction of a transport of a packet that has been entered."""
-        at = found.key
-        flows = self._by_key.get(_ordered(at))
+        name, turned = _name(found.key)
+        flows = self._known().get(name)
         if flows is None:
             return None
-        place = bisect_right(flows, packet, key=self._first.__getitem__) - 1
-        return None if place < 0 else (flows[place], 0 if self._keys[flows[place]] == at else 1)
+        if isinstance(flows, int):
+            flow = flows if self._first[flows] <= packet else -1
+        else:
+            place = bisect_right(flows, packet, key=self._first.__getitem__) - 1
+            flow = flows[place] if place >= 0 else -1
+        return None if flow < 0 else (flow, self._turned[flow] ^ turned)
+
+    def _known(self) -> dict[bytes, int | list[int]]:
+        if self._by_name is None:
+            made: dict[bytes, int | list[int]] = {}
+            for flow, name in enumerate(self._names):
+                _note(made, name, flow)
+            self._by_name = made
+        return self._by_name
 
     def _lookup(self, key: Key, packet: int, seq: int, flags: int) -> tuple[int, int]:
-        flows = self._by_key.setdefault(_ordered(key), [])
-        if flows:
-            flow = flows[-1]
-            direction = 0 if self._keys[flow] == key else 1
+        name, turned = _name(key)
+        known = self._known()
+        flows = known.get(name)
+        if flows is not None:
+            flow = flows if isinstance(flows, int) else flows[-1]
+            name = self._names[flow]  # of one pair there is one name
+            direction = self._turned[flow] ^ turned
             opening = flags & (SYN | ACK) == SYN and key[0] == TCP
-            if not (opening and self._seen[flow][direction] and seq != self._bases[flow][direction]):
+            if not (opening and self._seen.of(flow, direction) and seq != self._bases.of(flow, direction)):
                 return flow, direction
-        flow = len(self._keys)
-        flows.append(flow)
-        self._keys.append(key)
+        flow = len(self._names)
+        _note(known, name, flow)
         number = self._streams.get(key[0], 0)
         self._streams[key[0]] = number + 1
         self._stream.append(number)
         self._first.append(packet)
-        self._bases.append([0, 0])
-        self._seen.append([False, False])
-        self._shifts.append([UNKNOWN, UNKNOWN])
+        self._turned.append(turned)
+        self._bases.append(0, 0)
+        self._seen.append(0, 0)
+        self._shifts.append(UNKNOWN, UNKNOWN)
+        self._names.append(name)  # the last: now it counts
         return flow, 0
 
     def _numbers(self, flow: int, direction: int, seq: int, ack: int, flags: int) -> None:
         """The base of the relative numbers: the SYN's own, or one before the first that was seen (as Wireshark counts)."""
-        bases, seen = self._bases[flow], self._seen[flow]
-        if not seen[direction] or flags & (SYN | ACK) == SYN | ACK:
-            bases[direction] = seq if flags & SYN else (seq - 1) & 0xFFFFFFFF
-            seen[direction] = True
-        if not seen[1 - direction] and flags & ACK:
-            bases[1 - direction] = (ack - 1) & 0xFFFFFFFF
-            seen[1 - direction] = True
+        bases, seen = self._bases, self._seen
+        if not seen.of(flow, direction) or flags & (SYN | ACK) == SYN | ACK:
+            bases.put(flow, direction, seq if flags & SYN else (seq - 1) & 0xFFFFFFFF)
+            seen.put(flow, direction, 1)
+        if not seen.of(flow, 1 - direction) and flags & ACK:
+            bases.put(flow, 1 - direction, (ack - 1) & 0xFFFFFFFF)
+            seen.put(flow, 1 - direction, 1)
 
     def offer_shift(self, flow: int, direction: int, shift: int | None, answer: bool) -> None:
         """The window scale option of a SYN (of a SYN ACK: `answer`), None where it has none.
 
         Scaling needs the option in both SYNs (RFC 7323, 2.2). Where one of them was not seen, the other's counts.
         """
-        shifts = self._shifts[flow]
+        shifts = self._shifts
         if shift is None:
-            if shifts[direction] == UNKNOWN:
-                shifts[:] = [UNUSED, UNUSED]
+            if shifts.of(flow, direction) == UNKNOWN:
+                shifts.put(flow, 0, UNUSED)
+                shifts.put(flow, 1, UNUSED)
         else:
-            shifts[direction] = UNUSED if answer and shifts[1 - direction] == UNUSED else shift
+            shifts.put(flow, direction, UNUSED if answer and shifts.of(flow, 1 - direction) == UNUSED else shift)
 
 
-def _ordered(key: Key) -> Key:
+_HEAD = struct.Struct("<BBHH")  # protocol, bytes of the first address, ports; the addresses follow
+
+
+def _name(key: Key) -> tuple[bytes, int]:
+    """The endpoints in order, as bytes, and whether (1) the source is the second one."""
     protocol, src, sport, dst, dport = key
-    return key if (src, sport) <= (dst, dport) else (protocol, dst, dport, src, sport)
+    if (src, sport) <= (dst, dport):
+        return _HEAD.pack(protocol, len(src), sport, dport) + src + dst, 0
+    return _HEAD.pack(protocol, len(dst), dport, sport) + dst + src, 1
+
+
+def _note(known: dict[bytes, int | list[int]], name: bytes, flow: int) -> None:
+    """Enter a flow; a list is made only for a pair that has several."""
+    before = known.get(name)
+    if before is None:
+        known[name] = flow
+    elif isinstance(before, int):
+        known[name] = [before, flow]
+    else:
+        before.append(flow)
