@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from inspector.annotations.patterns import Pattern
     from inspector.annotations.state import State
     from inspector.annotations.story import Step
+    from inspector.core.secrecy import Keys
     from inspector.dissection.engine import Dissection, Engine
     from inspector.dissection.registry import Registry
     from inspector.protocols.encodings.schema import Schema
@@ -155,7 +156,7 @@ class Session:
         self._asked = self._scanned = 0  # flows, and packets, that were looked at for such
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
         self._following = Following(self.index, self._keep_up)
-        self._exchanges: tuple[int, list[Exchange]] | None = None  # of so many packets
+        self._exchanges: tuple[tuple[int, bool, int], list[Exchange]] | None = None  # of what was `_reached`
         self._findings: tuple[tuple[int, bool, int], list[Finding]] | None = None
         self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
         self._lock = threading.RLock()
@@ -437,7 +438,7 @@ class Session:
         """until: of a growing capture, the packet as far as which it is followed at least."""
         with self._lock:
             found = self._conversations.get(flow)
-            if found is not None and self._outdated(found):
+            if found is not None and self._outdated(found.tree.keys):
                 self._learned = 0  # what is known now may open earlier sessions too
             elif found is not None:
                 if self.growing and self._follow_on(found, until):
@@ -587,10 +588,14 @@ class Session:
                 if self.client_random(before) is not None:
                     self.conversation(before)
 
-    def _outdated(self, conversation: Conversation) -> bool:
-        """It asked for a secret that was not there, and the key log has grown."""
-        keys = conversation.tree.keys
+    def _outdated(self, keys: Keys | None) -> bool:
+        """A conversation asked for a secret that was not there, and the key log has grown."""
         return isinstance(keys, FlowKeys) and keys.missed and self.keyring.grown(keys)
+
+    def _reached(self) -> tuple[int, bool, int]:
+        """What is worked out over the whole capture stays true while this does: packets, all of them, and secrets."""
+        self.keyring.log.refresh()
+        return self.count, self.complete, self.keyring.log.secrets
 
     def _payload(self, number: int) -> Span:
         """Where a packet's TCP payload lies; in a reassembled datagram for one that came in fragments."""
@@ -642,20 +647,20 @@ class Session:
     def _gathering(self) -> Gathering:
         from inspector.streams.gathering import Gathering
 
-        return Gathering(self.index, self.conversation, self.layers, not self._decode_as)
+        return Gathering(self.index, self.conversation, self.layers, not self._decode_as, self._outdated)
 
     def exchanges(self, progress: Callable[[float], None] | None = None) -> list[Exchange]:
         """Every request with its response, in the order of their first packets, numbered from 1.
 
         progress: told the share that is done, 0 to 1.
         """
+        state = self._reached()
         with self._lock:
-            if self._exchanges is not None and self._exchanges[0] == self.count:
+            if self._exchanges is not None and self._exchanges[0] == state:
                 return self._exchanges[1]
-        count = self.count
         found = self._gathering.exchanges(self.growing, progress)
         with self._lock:
-            self._exchanges = (count, found)
+            self._exchanges = state, found
         return found
 
     def waits(self, flow: int) -> dict[int, tuple[int, int]]:
@@ -669,7 +674,7 @@ class Session:
         """What an expert would point out, the worst first; kept until there are more packets or more keys."""
         from inspector.annotations.findings import findings
 
-        state = (self.count, self.complete, self.keyring.log.secrets)
+        state = self._reached()
         known = self._findings
         if known is None or known[0] != state:
             known = self._findings = (state, findings(self))

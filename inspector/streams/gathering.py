@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from inspector.core.secrecy import Keys
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
 from inspector.streams.conversation import Conversation
@@ -16,14 +17,20 @@ TCP = 6
 
 class Gathering:
     """conversation: a TCP flow, followed; layers: a packet's own layers; plain: ordinary HTTP/1 connections may be read in
-    one pass, without their trees of streams."""
+    one pass, without their trees of streams; outdated: secrets that these keys missed have come since."""
 
     def __init__(
-        self, index: Index, conversation: Callable[[int], Conversation], layers: Callable[[int], Dissection], plain: bool
+        self,
+        index: Index,
+        conversation: Callable[[int], Conversation],
+        layers: Callable[[int], Dissection],
+        plain: bool,
+        outdated: Callable[[Keys | None], bool],
     ) -> None:
         self._index, self._conversation, self._layers, self._may_be_plain = index, conversation, layers, plain
+        self._outdated = outdated
         self._lookups: Lookups | None = None
-        self._known: dict[int, tuple[int, list[Exchange]]] = {}  # flow → with so many packets, these exchanges
+        self._known: dict[int, tuple[int, Keys | None, list[Exchange]]] = {}  # flow → with so many packets, these exchanges
         self._plain: Plain | None = None
 
     def exchanges(self, growing: bool, progress: Callable[[float], None] | None = None) -> list[Exchange]:
@@ -37,10 +44,11 @@ class Gathering:
             if flows.protocol(flow) == TCP:
                 packets = int(starts[flow + 1] - starts[flow])
                 known = self._known.get(flow)
-                own = known[1] if known is not None and known[0] == packets else self._of(flow)
+                if known is None or known[0] != packets or self._outdated(known[1]):
+                    known = packets, *self._of(flow)
                 if growing:
-                    self._known[flow] = packets, own
-                found += own
+                    self._known[flow] = known
+                found += known[2]
             if progress is not None:
                 progress((flow + 1) / total)
         found.sort(key=lambda exchange: exchange.first)
@@ -52,10 +60,11 @@ class Gathering:
         """What is known may not be the whole of it."""
         self._known.clear()
 
-    def _of(self, flow: int) -> list[Exchange]:
+    def _of(self, flow: int) -> tuple[Keys | None, list[Exchange]]:
+        """The keys that a conversation was read with, and its exchanges."""
         index = self._index
         if not index.at("payload_length", index.flow_packets(flow) - 1).any():
-            return []
+            return None, []
         own = self._plain.exchanges(flow) if self._plain is not None else None
         conversation = None
         if own is None:
@@ -64,4 +73,4 @@ class Gathering:
         if own:
             self._lookups = self._lookups or Lookups(index, self._layers)
             fill(own, index, self._lookups, conversation)
-        return own
+        return conversation.tree.keys if conversation is not None else None, own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,21 @@ def test_secrets_that_come_later_open_what_was_closed(tmp_path: Path) -> None:
     path.write_bytes(block.data)
     assert seen(session) and session.decrypted
     session.close()
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_exchanges_and_findings_follow_secrets_that_come_later(tmp_path: Path, growing: bool) -> None:
+    capture = tmp_path / "closed.pcapng"
+    with closing(open_session("https-tls13")) as source:
+        block = source.source.secrets[0].data
+        source.save(str(capture), range(1, source.count + 1))
+    path = tmp_path / "keys"
+    path.write_text("")
+    with closing(open_session(str(capture), keylog=str(path), growing=growing)) as session:
+        while growing and session.grow():
+            pass
+        assert session.exchanges() == []
+        before = session.findings()
+        path.write_bytes(block)
+        assert [exchange.request is not None for exchange in session.exchanges()] == [True]
+        assert session.findings() is not before and session.exchanges() is session.exchanges()
