@@ -23,6 +23,7 @@ PHASES = (
     ("DNS", "░", "two"), ("connect", "▒", "two"), ("TLS", "▓", "two"), ("send", "▐", "one"), ("wait", "─", "dim"),
     ("receive", "█", "one"),
 )  # fmt: skip
+FEW = 6  # lines up to which the legend leaves its own to an exchange
 FRONT = 3  # pieces of a line in front of its bar
 UNUSED = -1  # a cell in which nothing of the exchange happens
 STATUS, LASTS = 4, 9  # cells of the columns
@@ -108,6 +109,10 @@ class Waterfall(LineList):
         self._deep = max(0, min(self._deep + by, DEEPEST))
         self.refresh()
 
+    def on_resize(self) -> None:
+        self.head = 2 if self.size.height > FEW else 1
+        super().on_resize()
+
     # --- time
 
     def _span(self, exchange: Exchange) -> tuple[int, int]:
@@ -163,7 +168,8 @@ class Waterfall(LineList):
             return words[line]
         request, room = self._columns(width)
         if line:
-            return fit("", 2 + request + STATUS + LASTS + 3) + "  ".join(f"{glyph} {name}" for name, glyph, _ in PHASES)
+            legend = "  ".join(f"{glyph} {name}" for name, glyph, _ in PHASES)
+            return " " * max(min(2 + request + STATUS + LASTS + 3, width - len(legend)), 0) + legend
         base = self._session.time_of(1)
         low, high = self._times()
         begin, end = f"{(low - base) / 1e9:.4f} s", f"{(high - base) / 1e9:.4f} s"
