@@ -219,6 +219,15 @@ def test_the_timer_is_said_to_be_an_estimate() -> None:
     assert "by the formula" in value and "in no packet" in value
 
 
+def test_of_many_requests_the_last_ones_are_read_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = at("http-post-json", 24)
+    assert whole["Cookies", "client", "given by the server"].startswith("session")
+    monkeypatch.setattr("inspector.annotations.state.application.LOOKED_AT", 1)
+    found = at("http-post-json", 24)
+    assert found["Cookies", "both", "cookies and credentials"] == "told from the last 1 of 2 requests"
+    assert ("Cookies", "client", "given by the server") not in found  # that was the first answer
+
+
 def test_a_restart_would_cut_what_is_under_way(tmp_path: Path) -> None:
     """The second request goes out on a connection of its own, before the answer to the first is whole."""
     session = open_session("http1-six-connections")

@@ -73,4 +73,5 @@ def _same_ends(capture: Narrated, exchanges: list[Exchange], flow: int, client: 
         return addresses[client], addresses[1 - client], ports[1 - client]
 
     wanted = ends(flow)
-    return [one for one in exchanges if ends(one.flow) == wanted]
+    same = {other for other in {one.flow for one in exchanges} if ends(other) == wanted}
+    return [one for one in exchanges if one.flow in same]

@@ -14,6 +14,7 @@ from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange
 
 SHOWN = 60
+LOOKED_AT = 500  # requests before a packet whose heads are read: all of a busy client's would take minutes
 DATA = b"\0"  # the type of a frame (RFC 9113, 6.1)
 
 
@@ -116,10 +117,14 @@ def websocket(conversation: Conversation, number: int) -> Iterator[Fact]:
 
 def cookies(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> Iterator[Fact]:
     """Cookies set and sent by a packet, by name; credentials and tokens. exchanges: those of one client with one server."""
+    begun = [one for one in exchanges if one.first <= number]
+    if len(begun) > LOOKED_AT:
+        text = f"told from the last {LOOKED_AT:,} of {len(begun):,} requests"
+        yield Fact(7, "Cookies", BOTH, "cookies and credentials", text, begun[-LOOKED_AT].first, "RFC 6265, 5.4")
     given: dict[str, tuple[int, str]] = {}
     sent: dict[str, int] = {}
     credentials: dict[str, tuple[int, str]] = {}
-    for one in exchanges:
+    for one in begun[-LOOKED_AT:]:
         capture.detailed(one)
         if one.request is not None and one.request.complete <= number and (head := head_of(one, response=False)) is not None:
             for name, value in head.headers:
