@@ -213,7 +213,7 @@ TOLD = [  # capture, filter, packets that pass
     ("tcp-zero-window", 'finding.code == "zero-window"', [17, 23]),
     ("tcp-zero-window", "finding.error == 1", [17, 23]),
     ("tcp-loss", "finding.warn", [187]),
-    ("tcp-loss", "finding.note >= 1", [63, 186]),
+    ("tcp-loss", "finding.note >= 1", [63]),
 ]
 
 
