@@ -21,6 +21,7 @@ PICTURES: dict[str, tuple[str, int, list[str], tuple[int, int]]] = {
     "ladder": ("tcp-loss", 63, ["3"], (140, 40)),
     "stream": ("sse-tls", 24, ["4"], (120, 34)),
     "story": ("sse-tls", 24, ["6"], (120, 34)),
+    "walk": ("sse-tls", 24, ["8", "down", "down"], (110, 36)),
     "follow-light": ("http-post-json", 12, ["f", "T"], (100, 30)),
 }
 

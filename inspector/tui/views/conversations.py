@@ -43,6 +43,7 @@ NUMBERS = (
 LEFT = (Column("id", "Id", 9), Column("application", "Application", 17), Column("ends", "From → To", 0))
 RIGHT = (Column("start", "Begins", 10, True), Column("duration", "Lasts", 9, True))
 ENDED, PROCESS = Column("ended", "Ended", 10), Column("process", "Process", 22)
+NARROW = 95  # columns from which on how it ended has a cell
 WIDE, WIDER = 110, 140  # columns from which on both ways have their own cells, and the beginning has one
 UNSORTED = ("application", "process")  # they are found out for what is in view only
 TCP = 6
@@ -186,7 +187,9 @@ class ConversationTable(LineList):
         if width < WIDE:
             numbers = (Column("packets", "Packets", 8, True), Column("bytes", "Bytes", 8, True))
         process = [PROCESS] if self._processes and width >= WIDE else []
-        columns = [*LEFT, *process, ENDED, *numbers, *(RIGHT if width >= WIDER else RIGHT[1:])]
+        first = [column if width >= NARROW else column._replace(width=min(column.width, 12)) for column in LEFT]
+        ended = [ENDED] if width >= NARROW else []  # the pane below says it, too
+        columns = [*first, *process, *ended, *numbers, *(RIGHT if width >= WIDER else RIGHT[1:])]
         left = max(width - sum(column.width + 1 for column in columns) - 2, 12)
         return [column if column.width else column._replace(width=left) for column in columns]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inspector.annotations.story import Step
 
 TIME, PACKETS = 11, 16  # cells of the columns in front of the sentences
+NARROW, FEWER = 100, 8  # columns below which the packets have so many cells
 FEW = 80  # steps that are shown with their groups open
 
 
@@ -114,7 +115,7 @@ class StoryList(LineList):
         def add(steps: list[Step] | tuple[Step, ...], depth: int) -> None:
             nonlocal place
             for one in steps:
-                width = max(self._width - TIME - PACKETS - 4 - 2 * depth, 24)
+                width = max(self._width - TIME - self._packets - 4 - 2 * depth, 24)
                 mark = "" if not one.steps else "▾ " if id(one) in self._opened else "▸ "
                 pieces = textwrap.wrap(mark + printable(one.text), width) or [""]
                 self._lines += [Shown(one, place, depth, piece, at == 0) for at, piece in enumerate(pieces)]
@@ -190,7 +191,12 @@ class StoryList(LineList):
     def heading(self, width: int, line: int) -> str:
         if self._said:
             return f" {self._said}"
-        return f"{'Time':>{TIME}}  {'Packets':{PACKETS}}  What happens"
+        return f"{'Time':>{TIME}}  {'Packets':{self._packets}}  What happens"
+
+    @property
+    def _packets(self) -> int:
+        """Cells of the column of packets."""
+        return PACKETS if self.room >= NARROW else FEWER
 
     def line(self, position: int, width: int) -> list[Piece]:
         shown = self._lines[position]
@@ -200,11 +206,11 @@ class StoryList(LineList):
             from inspector.annotations.story import ranges
 
             packets = ranges(step.packets) if len(step.packets) < 50 else f"{step.packets[0]} … {step.packets[-1]}"
-            if len(packets) > PACKETS:
+            if len(packets) > self._packets:
                 packets = f"{step.packets[0]} … {step.packets[-1]}"
-            lead = f"{right(f'{(step.begun - base) / 1e9:.6f}', TIME)}  {fit(packets, PACKETS)}  "
+            lead = f"{right(f'{(step.begun - base) / 1e9:.6f}', TIME)}  {fit(packets, self._packets)}  "
         else:
-            lead = " " * (TIME + PACKETS + 4)
+            lead = " " * (TIME + self._packets + 4)
         style = {"trouble": "error", "group": "two"}.get(step.kind, "")
         return [(lead, "dim"), ("  " * shown.depth + shown.text, style)]
 
