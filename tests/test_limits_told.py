@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import json
 import re
 import struct
 import zlib
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
+from inspector.cli import app
 from inspector.core import limits
 from tests.made import A, B, M, connection, fragment, opened, response, tcp, told, udp
 
@@ -201,6 +203,10 @@ ELSEWHERE = {
     "MAX_HEADER_TABLE": "protocols/test_hpack.py test_a_table_is_never_larger_than_the_limit",
     "MAX_CONVERSATIONS": "test_limits_told.py test_what_no_longer_fits_is_worked_out_again",
     "MAX_SEGMENTS": "test_limits_told.py test_what_no_longer_fits_is_worked_out_again",
+    "MAX_TEXT": "test_limits_told.py test_a_long_value_is_cut_where_it_is_shown",
+    "MAX_VALUE": "test_limits_told.py test_a_long_value_is_cut_where_it_is_shown",
+    "MAX_CACHE": "index/test_cache.py test_the_cache_is_bounded_and_the_oldest_goes",
+    "MAX_CACHED_TEXT": "index/test_cache.py test_what_is_never_kept",
     "MAX_FOLLOWED": "tui/test_views.py test_a_long_stream_is_followed_as_far_as_the_limit",
 }
 
@@ -235,6 +241,16 @@ def test_what_no_longer_fits_is_worked_out_again(name: str, tmp_path: Path, monk
     session = opened(tmp_path, frames)
     for number in reversed(range(1, session.count + 1)):
         assert [layer.summary for layer in session.dissect(number).layers] == expected[number - 1]
+
+
+def test_a_long_value_is_cut_where_it_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = opened(tmp_path, response("gzip", gzip.compress(b"\0" * (8 << 20))))
+    number, layer = next((n, each) for n in range(1, session.count + 1) if (each := session.dissect(n).find("data-text-lines")))
+    field = layer.fields[0]
+    assert len(field.value) == 8 << 20 and field.text == "\\0" * limits.MAX_TEXT + "…"
+    app(["show", str(tmp_path / "made.pcap"), "-n", str(number), "--json"])
+    shown = json.loads(capsys.readouterr().out)["layers"][-1]["fields"][0]
+    assert shown["cut"] and shown["value"] == "\\0" * limits.MAX_VALUE + "…" and shown["stop"] == 8 << 20
 
 
 def overlapping(version: int, *said: tuple[int, bytes, bool]) -> list[bytes]:

@@ -9,6 +9,7 @@ import typer
 from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Passing, Proto, chosen, opened, seconds
 from inspector.core.field import Field, Kind, cell, time_text
 from inspector.core.layer import Layer, Severity, ranked
+from inspector.core.limits import MAX_VALUE
 from inspector.core.span import trace
 from inspector.core.text import printable
 
@@ -99,8 +100,9 @@ def _field(field: Field) -> dict[str, Any]:
     value = field.value
     if field.spec.kind in (Kind.BYTES, Kind.IPV4, Kind.IPV6, Kind.ETHER, Kind.OID) and value is not None:
         value = cell(field.spec, value)
-    elif isinstance(value, str):
-        value = printable(value)
+    cut = isinstance(value, str) and len(value) > MAX_VALUE
+    if isinstance(value, str):
+        value = printable(value, MAX_VALUE)
     found: dict[str, Any] = {
         "name": field.name,
         "label": field.label,
@@ -110,6 +112,8 @@ def _field(field: Field) -> dict[str, Any]:
         "start": field.span.start,
         "stop": field.span.stop,
     }
+    if cut:
+        found["cut"] = True
     if field.bits is not None:
         found["bits"] = list(field.bits)
     if field.generated:

@@ -10,6 +10,7 @@ from enum import Enum, IntEnum
 from ipaddress import IPv6Address
 from typing import Any, NamedTuple
 
+from inspector.core.limits import MAX_TEXT
 from inspector.core.span import Span
 from inspector.core.text import printable
 
@@ -202,7 +203,7 @@ class Field:
     @property
     def text(self) -> str:
         """The value as people read it, safe to print."""
-        return printable(self._text) if self._text is not None else human(self.spec, self.value)
+        return printable(self._text, MAX_TEXT) if self._text is not None else human(self.spec, self.value)
 
     @text.setter
     def text(self, text: str) -> None:
@@ -236,7 +237,7 @@ def human(spec: FieldSpec, value: Any) -> str:
         return bytes(value[:32]).hex(" ") + more
     if kind is Kind.DURATION:
         return f"{value / 1e9:.6f} s"
-    return printable(cell(spec, value))
+    return printable(cell(spec, value), MAX_TEXT)
 
 
 def cell(spec: FieldSpec, value: Any) -> str:

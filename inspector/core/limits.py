@@ -62,4 +62,6 @@ MAX_MULTIPARTS = 8  # multiparts inside one another: mail nests three or four
 MAX_PARTS = 1000  # of one multipart body: servers refuse more
 MAX_PAIRS = 2000  # of one form
 MAX_LINES = 2000  # of one text
+MAX_TEXT = 64 * 1024  # characters of one field as people read it: a screen holds a few thousand
+MAX_VALUE = 1024 * 1024  # characters of one field's value in `show --json`; its range names all of its bytes
 MAX_FOLLOWED = 32 * 1024 * 1024  # bytes of a followed stream that are broken into lines

@@ -21,7 +21,7 @@ def printable(text: str, limit: int = 0) -> str:
     if cut:
         text = text[:limit]
     if not text.isprintable() or _INVISIBLE.search(text):
-        text = "".join(map(_escape, text))
+        text = text.translate(_ESCAPES)
     return text + "…" if cut else text
 
 
@@ -36,9 +36,13 @@ def _escape(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+class _Escapes(dict[int, str]):
+    """What each character is written as, looked up once."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _escape(chr(code))
+        return self[code]
+
+
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\f": "\\f", "\v": "\\v"}
-
-
-def decode(data: bytes) -> str:
-    """UTF-8 where it is, and every other byte kept so that nothing is lost (`surrogateescape`)."""
-    return data.decode("utf-8", "surrogateescape")
+_ESCAPES = _Escapes()
