@@ -289,6 +289,19 @@ def test_of_overlapping_fragments_the_first_copy_of_each_byte_stays(tmp_path: Pa
     assert datagram(tmp_path, overlapping(4, (0, a, True), (1, c, False), (3, c, False))) == (a, ["fragment-overlap"])
 
 
+def test_a_datagram_that_carries_its_own_fragment_ends(tmp_path: Path) -> None:
+    """Its last fragment completes a datagram in which the same fragment lies, again and again."""
+
+    def piece(offset: int, more: bool, data: bytes) -> bytes:
+        flags = (0x2000 if more else 0) | offset
+        return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(data), 1, flags, 64, 4, 0, A, B) + data
+
+    inner = piece(3, False, bytes(8))
+    frames = [piece(0, True, inner[:24]), piece(3, False, inner[24:] + bytes(4))]
+    session = opened(tmp_path, [M + M + b"\x08\x00" + data for data in frames])
+    assert len(session.dissect(2).layers) == limits.MAX_LAYERS == len(session.dissect(2).layers)
+
+
 def test_behind_the_last_fragment_nothing_follows(tmp_path: Path) -> None:
     a, c = b"a" * 16, b"c" * 8
     assert datagram(tmp_path, overlapping(4, (2, c, False), (3, c, True), (0, a, True))) == (a + c, ["fragment-end"])

@@ -46,3 +46,8 @@ class _Escapes(dict[int, str]):
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\f": "\\f", "\v": "\\v"}
 _ESCAPES = _Escapes()
+
+
+def decode(data: bytes) -> str:
+    """UTF-8 where it is, and every other byte kept so that nothing is lost (`surrogateescape`)."""
+    return data.decode("utf-8", "surrogateescape")

@@ -172,7 +172,7 @@ class Fragments:
     def __init__(self) -> None:
         self._open: dict[Name, Assembly] = {}
         self._joined: dict[tuple[int, Any], Joined] = {}  # by packet and key: a fragment may carry a fragment
-        self._now: set[Any] = set()  # the keys of the latest packet
+        self._now: dict[Any, Joined] = {}  # what the latest packet was told: it may hold the same fragment twice
         self.packets: array[int] = array("q")  # that were offered, in order
         self._owed: tuple[Sequence[int], Callable[[int], object]] | None = None
         self._paying = threading.RLock()
@@ -187,12 +187,13 @@ class Fragments:
         if self._owed is not None:
             self._catch_up()
         if packet > self._last:
-            self._last, self._now = packet, set()
+            self._last, self._now = packet, {}
             self.packets.append(packet)
-        if packet < self._last or key in self._now:
+        if packet < self._last:
             return self._joined.get((packet, key), NOTHING)
-        self._now.add(key)
-        joined = self._add(packet, key, span, data)
+        if key in self._now:
+            return self._now[key]
+        joined = self._now[key] = self._add(packet, key, span, data)
         if joined is not NOTHING:
             self._joined[packet, key] = joined._replace(data=None)
         return joined
