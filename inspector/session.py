@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +160,7 @@ class Session:
         self._findings: tuple[tuple[int, bool, int], list[Finding]] | None = None
         self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
         self._lock = threading.RLock()
+        self.said: dict[int, tuple[Hashable, bool] | None] = {}  # see `annotations.around`
 
     @cached_property
     def registry(self) -> Registry:

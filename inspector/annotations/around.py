@@ -20,6 +20,8 @@ ARP_REQUEST, ARP_REPLY = 1, 2
 class Around(Narrated, Protocol):
     """What is asked of a session, beside what the story asks."""
 
+    said: dict[int, tuple[Hashable, bool] | None]  # what packets ask (true) or answer, of those that were looked at
+
     @property
     def complete(self) -> bool: ...
     def layers(self, number: int) -> Dissection: ...

@@ -22,6 +22,7 @@ from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 
 LOOKED_AT = 64  # packets that are dissected for one
+REMEMBERED = 65_536  # packets of which it is remembered what they ask or answer
 TCP, UDP = 6, 17
 SACK_PERMITTED, TIMESTAMPS = 4, 8  # kinds of TCP options (RFC 2018, 2; RFC 7323, 3.2)
 MAX_SHIFT = 14  # of a window (RFC 7323, 2.3)
@@ -129,9 +130,9 @@ def _may_change(layer: Layer) -> bool:
 
 
 def _pair(capture: Around, number: int, own: Said) -> Iterator[Note]:
-    before = [(at, one) for at in _around(capture, number, -1) if (one := _same(capture, at, own)) is not None]
+    before = [(at, asks) for at in _around(capture, number, -1) if (asks := _same(capture, at, own)) is not None]
     if not own.asks:
-        asked = [at for at, one in before if one.asks]
+        asked = [at for at, asks in before if asks]
         if asked:
             first = asked[-1]
             why = f"The question came {_after(capture, first, number)} before"
@@ -139,13 +140,12 @@ def _pair(capture: Around, number: int, own: Said) -> Iterator[Note]:
                 why += f", and was asked {len(asked)} times, the last time in packet {asked[0]}"
             yield Note(own.at, f"answers packet {first}", f"{why}.", own.reference)
         return
-    if before and before[0][1].asks:
+    if before and before[0][1]:
         last = before[0][0]
         why = f"Packet {last} asked the same {_after(capture, last, number)} before, and no answer had come since."
         yield Note(own.at, "asked again", why, own.reference)
     for at in _around(capture, number, 1):
-        one = _same(capture, at, own)
-        if one is not None and not one.asks:
+        if _same(capture, at, own) is False:
             why = f"The answer comes {_after(capture, number, at)} later."
             yield Note(own.at, f"answered in packet {at}", why, own.reference)
             return
@@ -154,9 +154,17 @@ def _pair(capture: Around, number: int, own: Said) -> Iterator[Note]:
         yield Note(own.at, "no answer", "No answer to it is in this conversation, as far as the capture goes.", own.reference)
 
 
-def _same(capture: Around, number: int, own: Said) -> Said | None:
-    other = said(capture.layers(number))
-    return other if other is not None and other.key == own.key else None
+def _same(capture: Around, number: int, own: Said) -> bool | None:
+    """Does that packet ask (true) or answer (false) the same? None where it does neither. Each packet is dissected once:
+    where all of a capture is explained, every one is asked by all around it."""
+    known = capture.said
+    if number not in known:
+        if len(known) >= REMEMBERED:
+            known.clear()
+        other = said(capture.layers(number))
+        known[number] = (other.key, other.asks) if other is not None else None
+    found = known[number]
+    return found[1] if found is not None and found[0] == own.key else None
 
 
 def _around(capture: Around, number: int, step: int) -> Iterator[int]:
