@@ -150,7 +150,7 @@ CARDS: dict[str, Card] = {
     ),
     "bfd": Card(
         "binary: version, state, flags, two discriminators, the intervals",
-        "one control packet in each interval, often some milliseconds, over UDP port 3784",
+        "one control packet in each interval, often tens of milliseconds, over UDP port 3784",
         "that of the two neighbours; a discriminator for each session",
         "both ways, each in its own beat",
         "down, init, up; the intervals agreed on",
