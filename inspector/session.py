@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -659,10 +660,16 @@ class Session:
         with self._lock:
             if self._exchanges is not None and self._exchanges[0] == state:
                 return self._exchanges[1]
-        found = self._gathering.exchanges(self.growing, progress)
+        with self._standing:
+            found = self._gathering.exchanges(self.growing, None if self.growing else progress)
         with self._lock:
             self._exchanges = state, found
         return found
+
+    @property
+    def _standing(self) -> AbstractContextManager[object]:
+        """Held by who reads all of a growing capture: meanwhile nothing is followed further."""
+        return self._lock if self.growing else nullcontext()
 
     def waits(self, flow: int) -> dict[int, tuple[int, int]]:
         """The packets of a TCP conversation that a request waited for: packet → that of the request, and nanoseconds."""
@@ -678,14 +685,16 @@ class Session:
         state = self._reached()
         known = self._findings
         if known is None or known[0] != state:
-            known = self._findings = (state, findings(self))
+            with self._standing:
+                known = self._findings = (state, findings(self))
         return known[1]
 
     def story(self, progress: Callable[[float], None] | None = None) -> list[Step]:
         """What happens in the capture, in plain sentences. progress: told the share that is done, 0 to 1."""
         from inspector.annotations.story import story
 
-        return story(self, progress)
+        with self._standing:
+            return story(self, None if self.growing else progress)
 
     @cached_property
     def lesson(self) -> list[Stop]:
@@ -698,7 +707,8 @@ class Session:
         """How the programs talk: communication patterns, the surest first."""
         from inspector.annotations.patterns import patterns
 
-        return patterns(self)
+        with self._standing:
+            return patterns(self)
 
     def state(self, number: int) -> State:
         """What each layer remembers once a packet has arrived."""

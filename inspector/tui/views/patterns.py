@@ -39,7 +39,7 @@ class PatternList(EntryList):
 
     def reload(self) -> None:
         """The capture is complete, or has more packets."""
-        if self._session.complete:
+        if self._session.follows:
             self._look()
 
     @work(thread=True, exclusive=True, group="patterns")

@@ -97,13 +97,14 @@ class StoryList(LineList):
         self.refresh()
 
     def _told(self, steps: list[Step]) -> None:
-        self._steps = steps
+        first, self._steps = self._steps is None, steps
         self._said = ""
         if sum(1 + len(step.steps) for step in steps) <= FEW:
             self._opened = {id(step) for step in steps if step.kind == "group"}
         self.border_subtitle = f"{len(steps):,} steps"
         self._fold()
-        self.near(self._wanted)
+        if first or self._session.complete:  # of a growing capture, the cursor stays where the user has put it
+            self.near(self._wanted)
 
     def _fold(self) -> None:
         """The lines of the steps in view, for the width that there is."""

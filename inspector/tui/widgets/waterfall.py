@@ -69,7 +69,7 @@ class Waterfall(LineList):
 
     def reload(self) -> None:
         """The capture is complete, or has more packets."""
-        if self._session.complete:
+        if self._session.follows:
             self._read()
 
     @work(thread=True, exclusive=True, group="exchanges")
@@ -87,10 +87,11 @@ class Waterfall(LineList):
             self.app.call_from_thread(self._found, found)
 
     def _found(self, found: list[Exchange]) -> None:
-        self._exchanges = found
+        first, self._exchanges = self._exchanges is None, found
         self.border_subtitle = f"{len(found):,} exchanges"
         self.resize_lines()
-        self.near(self._wanted)
+        if first or self._session.complete:  # of a growing capture, the cursor stays where the user has put it
+            self.near(self._wanted)
 
     def near(self, number: int) -> None:
         """The cursor on the last exchange that begins before a packet or with it; of its conversation, if any does."""
