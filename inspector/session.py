@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from inspector.streams.tcp_layer import Tcp
 
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
+MAX_TOLD = 200_000  # changes of state, in conversations that were gone through to explain their packets
 OPENING = 64  # packets of a flow within which its protocol shows
 CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
 TLS_KEY_LOG = 0x544C534B  # the type of a secrets block that holds a TLS key log (draft-ietf-opsawg-pcapng)
@@ -161,6 +162,7 @@ class Session:
         self._findings: tuple[tuple[int, bool, int], list[Finding]] | None = None
         self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
         self._lock = threading.RLock()
+        self.told: Kept[int, Any] = Kept(MAX_TOLD)
         self.said: dict[int, tuple[Hashable, bool] | None] = {}  # see `annotations.around`
 
     @cached_property

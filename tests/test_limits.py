@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from inspector.core import limits
-from tests.made import A, B, M, connection, fragment, layers, opened, response, tcp, told, udp
+from tests.made import A, B, M, connection, ethernet, fragment, layers, opened, response, tcp, told, udp
 
 BOMB = bytes(200 << 20)  # inflates to 200 MiB
 MIB = 1 << 20
@@ -91,7 +91,7 @@ def seconds(frames: list[bytes], folder: Path) -> float:
     start = time.process_time()
     session = opened(folder, frames)
     for number in range(1, session.count + 1):
-        session.dissect(number)
+        session.explained(number)
     return time.process_time() - start
 
 
@@ -128,7 +128,22 @@ def fragments(count: int) -> list[bytes]:
     return [fragment(1, count, more=False)] + [fragment(1, count - n) for n in range(1, count)]
 
 
-@pytest.mark.parametrize("make", [fragments, alternating, unacknowledged, one_byte_each, pipelined, messages])
+def asked(count: int) -> list[bytes]:
+    """Echo requests without an answer: each is compared with those around it."""
+    heads = (struct.pack(">BBHHH", 8, 0, 0, 1, n) + bytes(8) for n in range(count))
+    return [ethernet(1, head, A, B) for head in heads]
+
+
+def turns(count: int) -> list[bytes]:
+    """Requests and their answers, each in a segment of its own."""
+    said = ((0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (1, b"HTTP/1.1 204 No\r\n\r\n"))
+    return connection(4000, *(said[n % 2] for n in range(count)))
+
+
+CASES = [fragments, alternating, unacknowledged, one_byte_each, pipelined, messages, asked, turns]
+
+
+@pytest.mark.parametrize("make", CASES)
 def test_work_grows_with_the_bytes(make: Callable[[int], list[bytes]], tmp_path: Path) -> None:
     """Four times the input may take six times the time, not sixteen times."""
     small, large = (min(seconds(make(count), tmp_path) for _ in range(2)) for count in (300, 1200))

@@ -6,9 +6,10 @@ For what has no TCP conversation: ARP, ICMP, Neighbour Discovery, DNS over UDP.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from inspector.annotations.story.step import Narrated
+from inspector.core.kept import Kept
 from inspector.core.layer import Layer
 from inspector.core.span import Span
 from inspector.dissection.engine import Dissection
@@ -21,6 +22,7 @@ class Around(Narrated, Protocol):
     """What is asked of a session, beside what the story asks."""
 
     said: dict[int, tuple[Hashable, bool] | None]  # what packets ask (true) or answer, of those that were looked at
+    told: Kept[int, Any]  # by flow: `annotations.history.Told`
 
     @property
     def complete(self) -> bool: ...

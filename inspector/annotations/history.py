@@ -7,23 +7,25 @@ side without ports, `LOOKED_AT` of the same UDP flow. Where nothing is found not
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from inspector.annotations.around import NEAR, Around, Said, said
-from inspector.annotations.state.machines import changes, note
+from inspector.annotations.state.machines import Change, changes, note
 from inspector.annotations.story.secure import FINISHED, HELLO, Message, messages
 from inspector.core.layer import Layer, Note, Rank
+from inspector.core.stream import Pdu
 from inspector.dissection.engine import Dissection
 from inspector.protocols.websocket.websocket import Opcode
 from inspector.streams.analysis import ACK, FIN, RST, SYN
-from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 
 LOOKED_AT = 64  # packets that are dissected for one
 REMEMBERED = 65_536  # packets of which it is remembered what they ask or answer
 TCP, UDP = 6, 17
+Unit = tuple[str, str, int]  # a unit of a conversation: its protocol, its buffer, where it starts
 SACK_PERMITTED, TIMESTAMPS = 4, 8  # kinds of TCP options (RFC 2018, 2; RFC 7323, 3.2)
 MAX_SHIFT = 14  # of a window (RFC 7323, 2.3)
 
@@ -75,49 +77,75 @@ def _opening(capture: Around, number: int) -> Layer | None:
     return tcp if tcp is not None and int(tcp.value("tcp.flags", 0)) & (SYN | ACK) == SYN else None
 
 
-def _step(capture: Around, conversation: Conversation, units: dict[tuple[str, str, int], Layer]) -> None:
-    """Which message of its handshake a TLS message is, and how many follow."""
-    found = messages(capture, conversation)
+class Told(NamedTuple):
+    """What is said of the packets of one conversation, so that it is gone through once where all of a capture is explained.
+
+    changes: by packet, each with the unit that it is about (None: the segment); steps: of the handshake messages, which one
+    it is and of how many; size: nodes and packets with units that it had (with a key that has come since it has others).
+    """
+
+    size: tuple[int, int]
+    changes: dict[int, list[tuple[Change, Unit | None]]]
+    steps: dict[Unit, tuple[int, int]]
+
+
+def _told(capture: Around, flow: int) -> Told:
+    conversation = capture.conversation(flow)
+    size = len(conversation.tree.nodes), len(conversation.tree.pdus)
+    known: Told | None = capture.told.get(flow)
+    if known is None or known.size != size:
+        exchanges = of_conversation(conversation, int(capture.index.flows.stream[flow]))
+        known = Told(size, {}, dict(_steps(messages(capture, conversation))))
+        every = changes(capture, conversation, conversation.tree.client, exchanges)
+        for change in every:
+            own = None if change.unit is None else _unit(change.unit)
+            bare = change._replace(unit=None)  # a unit would hold the whole conversation in memory
+            known.changes.setdefault(change.packet, []).append((bare, own))
+        capture.told.put(flow, known, 1 + len(every) + len(known.steps))
+    return known
+
+
+def _unit(pdu: Pdu) -> Unit:
+    return pdu.protocol, pdu.span.buffer.id, pdu.span.start
+
+
+def _steps(found: Sequence[Message]) -> Iterator[tuple[Unit, tuple[int, int]]]:
+    """Of each message of the handshakes which one it is, and of how many."""
     starts = [at for at, message in enumerate(found) if message.kind == HELLO]
     begin = 0
     for start in starts:  # a second hello behind a HelloRetryRequest goes on with the same handshake
         if any(message.kind == FINISHED for message in found[begin:start]):
-            _count(found[begin:start], units)
+            yield from _count(found[begin:start])
             begin = start
-    _count(found[begin:], units)
+    yield from _count(found[begin:])
 
 
-def _count(found: Sequence[Message], units: dict[tuple[str, str, int], Layer]) -> None:
+def _count(found: Sequence[Message]) -> Iterator[tuple[Unit, tuple[int, int]]]:
     finished = [at for at, message in enumerate(found) if message.kind == FINISHED]
     if len(finished) < 2:  # the handshake is not whole, or cannot be read to its end
         return
     total = finished[1] + 1
     for at, message in enumerate(found[:total], 1):
-        span = message.pdu.span
-        layer = units.get((message.pdu.protocol, span.buffer.id, span.start))
-        if layer is not None:
-            left = "it is complete" if total == at else "1 follows" if total == at + 1 else f"{total - at} follow"
-            why = f"Message {at} of the {total} of this handshake; {left}."
-            layer.notes.append(Note(layer.span, f"step {at} of {total}", why, "RFC 8446, 2; RFC 5246, 7.3", Rank.DETAIL))
+        yield _unit(message.pdu), (at, total)
 
 
 def _states(capture: Around, result: Dissection, flow: int) -> None:
-    """What the units of this packet change: the handshake of TLS, an HTTP/1 connection, an event stream, a WebSocket."""
-    units = {(layer.protocol, layer.span.buffer.id, layer.span.start): layer for layer in result.layers}
+    """What the units of this packet change: the handshake of TLS, an HTTP/1 connection, an event stream, a WebSocket; and which
+    message of its handshake a TLS message is."""
     if not any(map(_may_change, result.layers)):
         return
-    conversation = capture.conversation(flow)
-    exchanges = of_conversation(conversation, int(capture.index.flows.stream[flow]))
-    if any(layer.protocol == "tls.handshake" for layer in result.layers):
-        _step(capture, conversation, units)
-    for change in changes(capture, conversation, conversation.tree.client, exchanges):
-        if change.packet == result.packet.number:
-            layer = result.last("tcp")
-            if change.unit is not None:
-                at = change.unit.span
-                layer = units.get((change.unit.protocol, at.buffer.id, at.start))
-            if layer is not None:
-                layer.notes.append(note(change, layer.span))
+    units: dict[Unit, Layer] = {(layer.protocol, layer.span.buffer.id, layer.span.start): layer for layer in result.layers}
+    told = _told(capture, flow)
+    for unit, layer in units.items():
+        if layer.protocol == "tls.handshake" and unit in told.steps:
+            at, total = told.steps[unit]
+            left = "it is complete" if total == at else "1 follows" if total == at + 1 else f"{total - at} follow"
+            why = f"Message {at} of the {total} of this handshake; {left}."
+            layer.notes.append(Note(layer.span, f"step {at} of {total}", why, "RFC 8446, 2; RFC 5246, 7.3", Rank.DETAIL))
+    for change, own in told.changes.get(result.packet.number, ()):
+        about = result.last("tcp") if own is None else units.get(own)
+        if about is not None:
+            about.notes.append(note(change, about.span))
 
 
 def _may_change(layer: Layer) -> bool:

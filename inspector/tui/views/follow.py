@@ -159,6 +159,8 @@ class FollowText(LineList):
         self._break(flow)
 
     def turn_hex(self) -> None:
+        if self.flow < 0:
+            return
         self.as_hex = not self.as_hex
         self._wanted = self.packet
         self._break(self.flow)
