@@ -205,6 +205,7 @@ ELSEWHERE = {
     "MAX_SEGMENTS": "test_limits_told.py test_what_no_longer_fits_is_worked_out_again",
     "MAX_TEXT": "test_limits_told.py test_a_long_value_is_cut_where_it_is_shown",
     "MAX_VALUE": "test_limits_told.py test_a_long_value_is_cut_where_it_is_shown",
+    "MAX_ARCHIVED": "export/test_har.py test_a_long_body_is_cut_and_the_archive_says_so",
     "MAX_CACHE": "index/test_cache.py test_the_cache_is_bounded_and_the_oldest_goes",
     "MAX_CACHED_TEXT": "index/test_cache.py test_what_is_never_kept",
     "MAX_FOLLOWED": "tui/test_views.py test_a_long_stream_is_followed_as_far_as_the_limit",

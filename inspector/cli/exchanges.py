@@ -45,9 +45,10 @@ def command(
     with opened(files, keylog, rules, proto) as session:
         found = _chosen(session, filter_)
         if as_har:
-            from inspector.export.har import archive
+            from inspector.export.har import lines
 
-            write_lines([json.dumps(archive(session, found, secrets), indent=1)])
+            for line in lines(session, found, secrets):
+                print(line)
         elif as_json:
             write_lines(json.dumps(as_object(session, exchange, secrets)) for exchange in found)
         elif found:

@@ -64,4 +64,5 @@ MAX_PAIRS = 2000  # of one form
 MAX_LINES = 2000  # of one text
 MAX_TEXT = 64 * 1024  # characters of one field as people read it: a screen holds a few thousand
 MAX_VALUE = 1024 * 1024  # characters of one field's value in `show --json`; its range names all of its bytes
+MAX_ARCHIVED = 4 * 1024 * 1024  # bytes of one body in a HAR: JSON may write six characters for each
 MAX_FOLLOWED = 32 * 1024 * 1024  # bytes of a followed stream that are broken into lines

@@ -5,14 +5,16 @@ Names that begin with `_` are additions, as the format allows; `_webSocketMessag
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from inspector import __version__
+from inspector.core.limits import MAX_ARCHIVED
 from inspector.core.text import decode
 from inspector.export import redaction
 from inspector.export.messages import Message, grpc_status, item_text, message
@@ -32,6 +34,15 @@ def archive(session: Session, exchanges: Iterable[Exchange], secrets: bool = Fal
     creator = {"name": "osi-inspect", "version": __version__}
     comment = "" if secrets else "Credentials, cookies and tokens are redacted."
     return {"log": {"version": "1.2", "creator": creator, "pages": [], "entries": entries, "comment": comment}}
+
+
+def lines(session: Session, exchanges: Iterable[Exchange], secrets: bool = False) -> Iterator[str]:
+    """The archive as text, entry by entry: all its bodies together may be more than memory holds."""
+    head, _, tail = json.dumps(archive(session, (), secrets), indent=1).rpartition("[]")
+    yield f"{head}["
+    for number, exchange in enumerate(exchanges):
+        yield f"{',' if number else ''}{json.dumps(entry(session, exchange, secrets), indent=1)}"
+    yield f"]{tail}"
 
 
 def entry(session: Session, exchange: Exchange, secrets: bool) -> dict[str, Any]:
@@ -152,8 +163,8 @@ def _request(exchange: Exchange, asked: Message, secrets: bool) -> dict[str, Any
     }
     if asked.body:
         media = _media(head)
-        text = _body_text(asked.body, media, secrets)
-        found["postData"] = {"mimeType": media, "params": [], "text": text}
+        text = _body_text(asked.body[:MAX_ARCHIVED], media, secrets)
+        found["postData"] = {"mimeType": media, "params": [], "text": text, **_cut(asked.body)}
         if media == "application/x-www-form-urlencoded":
             found["postData"]["params"] = [
                 {"name": name, "value": value} for name, value in parse_qsl(text, keep_blank_values=True)
@@ -176,10 +187,11 @@ def _response(exchange: Exchange, answered: Message, secrets: bool) -> dict[str,
     if answered.body:
         content["compression"] = len(answered.body) - answered.coded
         if media.startswith(_TEXTUAL) or media.endswith(("+json", "+xml")):
-            content["text"] = _body_text(answered.body, media, secrets)
+            content["text"] = _body_text(answered.body[:MAX_ARCHIVED], media, secrets)
         else:
-            content["text"] = b64encode(answered.body).decode("ascii")
+            content["text"] = b64encode(answered.body[:MAX_ARCHIVED]).decode("ascii")
             content["encoding"] = "base64"
+        content |= _cut(answered.body)
     location = (head.get("location") or "") if head is not None else ""
     set_cookies = [value for name, value in head.headers if name == "set-cookie"] if head is not None else []
     return {
@@ -193,6 +205,12 @@ def _response(exchange: Exchange, answered: Message, secrets: bool) -> dict[str,
         "headersSize": head_size,
         "bodySize": body_size,
     }
+
+
+def _cut(body: bytes) -> dict[str, str]:
+    if len(body) <= MAX_ARCHIVED:
+        return {}
+    return {"comment": f"The body is kept to {MAX_ARCHIVED >> 20} MiB of {len(body) / (1 << 20):,.1f} MiB."}
 
 
 def _cookie(text: str, secrets: bool) -> dict[str, Any]:

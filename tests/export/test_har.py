@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inspector.export import redaction
+from inspector.export import har, redaction
 from inspector.export.har import archive
 from inspector.session import open_session
 from inspector.sources.bundled import bundled
+from tests.made import opened, response
 
 # The format's objects and the names that each must have (the HAR 1.2 specification).
 NEEDED = {
@@ -98,3 +101,17 @@ def test_targets_forms_and_json() -> None:
         "accessToken": "(redacted)", "n": 1, "pin": "(redacted)",
     }  # fmt: skip
     assert redaction.body("password=b", "text/plain") == "password=b"
+
+
+def test_a_long_body_is_cut_and_the_archive_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(har, "MAX_ARCHIVED", 1 << 20)
+    session = opened(tmp_path, response("gzip", gzip.compress(b"a" * (3 << 20))))
+    content = json.loads("\n".join(har.lines(session, session.exchanges())))["log"]["entries"][0]["response"]["content"]
+    assert content["text"] == "a" * (1 << 20) and content["size"] == 3 << 20 and "of 3.0 MiB" in content["comment"]
+
+
+@pytest.mark.parametrize("name", ["http-get", "sse", "dns-udp"])
+def test_the_archive_written_entry_by_entry_is_the_same(name: str) -> None:
+    session = open_session(name)
+    assert json.loads("\n".join(har.lines(session, session.exchanges()))) == har.archive(session, session.exchanges())
+    session.close()
