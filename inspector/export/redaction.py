@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 REDACTED = "(redacted)"
+Parts = tuple[str, str, list[tuple[str, str]], bytes]  # of a request: method, URL, headers, body
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 _COOKIES = frozenset({"cookie", "set-cookie"})
 _SECRET = re.compile(
@@ -102,10 +103,8 @@ def every(value: Any) -> Any:
     return [every(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def request(method: str, target: str, headers: Sequence[tuple[str, str]], content: bytes) -> tuple[
-    str, str, list[tuple[str, str]], bytes
-]:  # fmt: skip
-    """A request that is to be sent again: method, URL, headers and body without their secrets."""
+def request(method: str, target: str, headers: Sequence[tuple[str, str]], content: bytes) -> Parts:
+    """A request that is to be sent again, without its secrets."""
     media = next((value for name, value in headers if name.lower() == "content-type"), "").split(";")[0].strip().lower()
     clean = body(content.decode("utf-8", "surrogateescape"), media).encode("utf-8", "surrogateescape")
     return method, url(target), [(name, header(name, value)) for name, value in headers], clean
