@@ -26,16 +26,17 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_PAIR = re.compile(r"([^=&;?#]*)=([^&;#]*)")
-_USER = re.compile(r"(?<=://)[^/?#@]*:[^/?#@]*@")
+# Each begins where a run of its characters begins, so that its time grows with the text and not with its square.
+_PAIR = re.compile(r"(?<![^=&;?#])([^=&;?#]*)=([^&;#]*)")
+_USER = re.compile(r"(?<=://)[^/?#@:]*:[^/?#@]*@")
 # In running text: what is quoted may be cut off, or stand in quotes once more.
-_MEMBER = re.compile(r'(\\*"([^"\\]{1,64})\\*"\s*:\s*)(\\*"(?:[^"\\]|\\[^"])*(?:\\*"|$)|-?\d[\d.eE+-]*)')
-_SETTING = re.compile(r"([A-Za-z0-9_.%\[\]-]+)( ?= ?)([^&\s,;#\"'<>”]+)")
+_MEMBER = re.compile(r'(?<!\\)(\\*"([^"\\]{1,64})\\*"\s*:\s*)(\\*"(?:[^"\\]|\\[^"])*(?:\\*"|$)|-?\d[\d.eE+-]*)')
+_SETTING = re.compile(r"(?<![A-Za-z0-9_.%\[\]-])([A-Za-z0-9_.%\[\]-]+)( ?= ?)([^&\s,;#\"'<>”]+)")
 _HEADER = re.compile(r"\b((?:proxy-)?authorization:\s*\S+)\s+[^\s,”]+", re.IGNORECASE)
 _COOKIE = re.compile(r"\b(set-cookie|cookie):\s*([^=\s]+=.*)", re.IGNORECASE)
 _LOGIN = r'PASS|ACCT|AUTH [\w-]+|AUTHENTICATE [\w-]+|APOP \S+|LOGIN (?:"[^"]*"|\S+)'  # RFC 959, 1939, 4954, 9051
 _COMMAND = re.compile(rf"((?:^|: )(?:\S+ )?(?:{_LOGIN})) \S.*?(\.?)$", re.IGNORECASE)
-_TOKEN = re.compile(r"\beyJ[\w-]{6,}\.[\w-]+\.?[\w-]*")  # a JSON Web Token (RFC 7519) begins with {" in base64
+_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]+\.?[\w-]*")  # a JSON Web Token (RFC 7519) begins with {" in base64
 _JSON = re.compile(r'("((?:[^"\\]|\\.){1,64})"\s*:\s*)("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)')
 
 

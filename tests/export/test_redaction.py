@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from base64 import b64encode
 from pathlib import Path
 
@@ -128,3 +129,19 @@ def test_copying_says_that_secrets_are_left_out(tmp_path: Path) -> None:
 )
 def test_sentences(text: str, left: str) -> None:
     assert redaction.words(text) == left
+
+
+UNITS = [
+    "a", "=", "a=", "&", "://", "://a:", "://:", ":", "@", '"', "\\", '"a":', '"a":"', '\\"', ": ", ": a ", "PASS ",
+    ": PASS a", "eyJ", "-eyJ", "authorization: ", "cookie: ", " ", "é",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_time_grows_with_the_text(unit: str) -> None:
+    """A hundred thousand characters; with the square of them it would be minutes."""
+    text = "token=x http://u:p@h " + unit * (100_000 // len(unit))
+    start = time.process_time()
+    redaction.words(text), redaction.url(text), redaction.parameters(text), redaction.body(text, "json")
+    redaction.header("cookie", text), redaction.secret(text)
+    assert time.process_time() - start < 3
