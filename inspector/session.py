@@ -11,27 +11,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inspector.core.errors import InspectError
-from inspector.core.field import Field, address_text
+from inspector.core.field import address_text
 from inspector.core.kept import Kept
 from inspector.core.layer import Issue, Layer, Payload, Severity
-from inspector.core.limits import MAX_CONVERSATIONS, MAX_HELD_SEGMENTS, MAX_SEGMENTS
+from inspector.core.limits import MAX_HELD_SEGMENTS
 from inspector.core.packet import Interface, Packet
-from inspector.core.span import Frame, Span
+from inspector.core.span import Frame
 from inspector.core.stream import Pdu
-from inspector.core.tcp_flags import segment_words
 from inspector.core.text import printable
 from inspector.dissection.fragments import Fragments
 from inspector.export.rows import Row, packet_row
-from inspector.secrets.keylog import KeyLog
-from inspector.secrets.keyring import FlowKeys, Keyring
+from inspector.secrets.keyring import Keyring
 from inspector.sources import Source, open_source, open_sources
 from inspector.sources.bundled import resolve
-from inspector.streams.bulk import MANY, Segments
+from inspector.streams.conversations import Conversations
 from inspector.streams.facts import DNS_PORTS, Facts
-from inspector.streams.following import Following
 from inspector.streams.indexing import index_of, take_in
 
 if TYPE_CHECKING:
@@ -40,22 +36,16 @@ if TYPE_CHECKING:
     from inspector.annotations.patterns import Pattern
     from inspector.annotations.state import State
     from inspector.annotations.story import Step
-    from inspector.core.secrecy import Keys
     from inspector.dissection.engine import Dissection, Engine
     from inspector.dissection.registry import Registry
     from inspector.protocols.encodings.schema import Schema
-    from inspector.streams.analysis import Edges
     from inspector.streams.conversation import Conversation
     from inspector.streams.exchanges import Exchange
     from inspector.streams.gathering import Gathering
     from inspector.streams.tcp_layer import Tcp
 
-SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 MAX_TOLD = 200_000  # changes of state, in conversations that were gone through to explain their packets
-OPENING = 64  # packets of a flow within which its protocol shows
-CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
-TLS_KEY_LOG = 0x544C534B  # the type of a secrets block that holds a TLS key log (draft-ietf-opsawg-pcapng)
-TCP, UDP = 6, 17
+TCP = 6
 
 
 def open_session(
@@ -137,7 +127,6 @@ class Session:
         self.title = title
         self.path = ""  # of the file, where it is one
         self.schema = schema
-        self.keyring = Keyring(KeyLog(_keylog(keylog), self._secrets_blocks), self._learn)
         self._decode_as = decode_as
         if decode_as:
             _ = self.registry  # a rule that is wrong is told at once
@@ -146,24 +135,29 @@ class Session:
         self.complete = False
         self._cache = cache and not growing and not decode_as  # rules change which packets are conversations' own
         self._keeping: threading.Thread | None = None  # writes the index to the cache
-        self.growing = growing  # conversations are followed as far as they go, and further when there are more packets
         self.progress = 0.0
-        self._conversations: Kept[int, Conversation] = Kept(MAX_CONVERSATIONS)
-        self._tcp: Kept[int, Tcp] = Kept(MAX_SEGMENTS)
-        self._tcp_of: dict[int, tuple[int, tuple[int, int]]] = {}  # what those of `_tcp` have seen of a growing capture
+        self.conversations = Conversations(source, self.index, lambda: self.engine, _keylog(keylog), growing)
         self._facts = Facts()
         self._facts_lock = threading.Lock()
         self._pending: deque[int] = deque()  # packets that can teach and have not been asked
         self._teaching: list[int] = []  # the flows of such packets, of the first `_asked` flows
         self._asked = self._scanned = 0  # flows, and packets, that were looked at for such
-        self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
-        self._following = Following(self.index, self._keep_up)
         self._exchanges: tuple[tuple[int, bool, int], list[Exchange]] | None = None  # of what was `_reached`
         self._findings: tuple[tuple[int, bool, int], list[Finding]] | None = None
         self._details: tuple[int, dict[tuple[int, int], Exchange]] = (-1, {})
-        self._lock = threading.RLock()
+        self._lock = self.conversations.lock
         self.told: Kept[int, Any] = Kept(MAX_TOLD)
         self.said: dict[int, tuple[Hashable, bool] | None] = {}  # see `annotations.around`
+
+    @property
+    def growing(self) -> bool:
+        """There will be more packets: conversations are followed as far as they go, and further when there are."""
+        return self.conversations.growing
+
+    @property
+    def keyring(self) -> Keyring:
+        """The secrets that are known."""
+        return self.conversations.keyring
 
     @cached_property
     def registry(self) -> Registry:
@@ -217,13 +211,11 @@ class Session:
             self._keeping = take_in(self.source, self.index, lambda: self.engine, self._fragments, tell)
         else:
             self.index.build(tell)
-        with self._lock:  # what was followed while packets were still coming is not the whole of it
-            self._conversations.clear()
-            self._tcp.clear()
+        with self._lock:
+            self.conversations.forget()
             self._gathering.forget()
             self._exchanges = None
-            self._learned = 0
-            self.complete, self.growing = True, False
+            self.complete, self.conversations.growing = True, False
         self.progress = 1.0
 
     def grow(self) -> bool:
@@ -234,20 +226,11 @@ class Session:
 
     def keep_up(self, seconds: float) -> int:
         """Follow the conversations of a growing capture further, for about so long; how many packets are still to come."""
-        return self._following.work(seconds) if self.growing else 0
-
-    def _keep_up(self, flow: int, until: int) -> None:
-        with self._lock:
-            # One that was let go for want of room would begin anew, and one that fills all the room would grow without end:
-            # these are for who asks for them.
-            weight, new = self._conversations.weight(flow), self.index.flows.first[flow] > self._following.reached
-            if self.growing and (new or 0 < weight < MAX_CONVERSATIONS):
-                self._followed(flow, until)
-                self.tcp(flow, until)
+        return self.conversations.keep_up(seconds)
 
     def to_follow(self, number: int) -> bool:
         """What its conversation says of a packet will be at hand once `keep_up` has come to it, and not before."""
-        return self.growing and number > self._following.reached and not self.followed(number)
+        return self.conversations.to_follow(number)
 
     @property
     def follows(self) -> bool:
@@ -305,8 +288,7 @@ class Session:
 
     def frame(self, number: int) -> Frame:
         """A packet's bytes as a buffer."""
-        size = self.index.value("captured", number)
-        return Frame(number, size, lambda: self.packet(number).data)
+        return self.index.frame(number)
 
     def save(self, path: str, numbers: Iterable[int], secrets: bool = False) -> int:
         """Write packets to a new pcapng file, with what the capture says of them (comments, names); returns how many.
@@ -327,7 +309,9 @@ class Session:
         """The packet's own layers, without what its conversation says."""
         packet = self.packet(number)
         result = self.engine.dissect(packet, lambda: self.packet(number).data)
-        self._enrich(result)
+        from inspector.streams.transports import place
+
+        place(result, self.index.flows, self.registry)
         return result
 
     def dissect(self, number: int) -> Dissection:
@@ -436,111 +420,20 @@ class Session:
 
     def conversation(self, flow: int) -> Conversation:
         """A TCP flow, followed from its first packet to its last (of a growing capture: to the last that has come)."""
-        return self._followed(flow, None)
+        return self.conversations.of(flow)
 
-    def _followed(self, flow: int, until: int | None) -> Conversation:
-        """until: of a growing capture, the packet as far as which it is followed at least."""
-        with self._lock:
-            found = self._conversations.get(flow)
-            if found is not None and self._outdated(found.tree.keys):
-                self._learned = 0  # what is known now may open earlier sessions too
-            elif found is not None:
-                if self.growing and self._follow_on(found, until):
-                    self._conversations.put(flow, found, found.weight)
-                return found
-            found = self._follow(flow, until)
-            self._conversations.put(flow, found, found.weight)
-            return found
-
-    def tcp(self, flow: int, until: int | None = None) -> Tcp:
-        """The segments of a TCP flow: their analysis, and the states of both ends. until: as in `_followed`."""
-        from inspector.streams.segments import parts
-        from inspector.streams.tcp_layer import follow
-
-        with self._lock:
-            found = self._tcp.get(flow)
-            first, second = self.index.flows.shift[flow]
-            scales, count = (int(first), int(second)), self.count if until is None else until
-            if self.growing:
-                seen, known = self._tcp_of.get(flow, (0, scales))
-                if found is None or known != scales:  # a SYN that came since tells how to read the windows before it
-                    found, seen = follow((), scales), int(self.index.flows.first[flow]) - 1
-                if seen < count:
-                    packets = self.index.packets_of([flow], seen)
-                    found.feed(parts(self.index, packets[packets <= count], self._sack))
-                    self._tcp.put(flow, found, len(found.analysis.packets))
-                self._tcp_of[flow] = max(count, seen), scales
-            elif found is None:
-                found = follow(parts(self.index, self.index.flow_packets(flow), self._sack), scales)
-                self._tcp.put(flow, found, len(found.analysis.packets))
-            return found
-
-    def _sack(self, number: int) -> Edges:
-        """The SACK blocks of a packet that the columns cannot read."""
-        tcp = self.engine.dissect(self.packet(number)).last("tcp")
-        edges = [field.value for field in tcp.walk() if field.name in SACK_EDGES] if tcp is not None else []
-        return tuple(zip(edges[::2], edges[1::2], strict=False))
-
-    def _follow(self, flow: int, until: int | None = None) -> Conversation:
-        conversation = self._conversation(flow)
-        if self.growing:
-            self._follow_on(conversation, until)
-            return conversation
-        return self._put_together(conversation)
-
-    def _put_together(self, conversation: Conversation) -> Conversation:
-        packets = self.index.flow_packets(conversation.id)
-        for start in range(0, len(packets), MANY):
-            conversation.follow(self._columns(packets[start : start + MANY]))
-        conversation.finish()
-        return conversation
-
-    def _follow_on(self, conversation: Conversation, until: int | None) -> bool:
-        """Feed a conversation of a growing capture the segments that have come since; whether any had."""
-        after, count = max(conversation.reached, int(self.index.flows.first[conversation.id]) - 1), until or self.count
-        if after >= count:
-            return False
-        conversation.reached = count
-        packets = self.index.packets_of([conversation.id], after)
-        packets = packets[packets <= count]
-        for start in range(0, len(packets), MANY):
-            conversation.follow(self._columns(packets[start : start + MANY]))
-        return len(packets) > 0
+    def tcp(self, flow: int) -> Tcp:
+        """The segments of a TCP flow: their analysis, and the states of both ends."""
+        return self.conversations.tcp(flow)
 
     def reassembled(self, flow: int) -> Conversation:
         """A TCP flow put together and not read: soon there, and without any unit."""
-        from inspector.dissection.registry import Registry
-
-        return self._put_together(self._conversation(flow, Registry(())))
-
-    def _conversation(self, flow: int, registry: Registry | None = None) -> Conversation:
-        from inspector.streams.conversation import Conversation
-
-        ports = (int(self.index.flows.sport(flow)), int(self.index.flows.dport(flow)))
-        keys = self.keyring.of(flow)
-        return Conversation(
-            flow, ports, self._payload, registry or self.registry, self.engine.strict, keys, self.index.near
-        )
-
-    def _segments(self, flow: int, most: int | None = None) -> Segments:
-        """The segments of a TCP flow, as the index knows them; the first `most` of them."""
-        return self._columns(self.index.flow_packets(flow)[:most])
-
-    def _columns(self, packet: npt.NDArray[np.int64]) -> Segments:
-        names = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset", "offset")
-        columns = (self.index.at(name, packet - 1).astype(np.int64) for name in names)
-        direction, sequence, acknowledgement, flags, length, captured, payload, offset = columns
-        have = np.where(payload >= 0, np.clip(captured - payload, 0, length), length)
-        place = np.where(payload >= 0, offset + payload, -1)
-        return Segments(packet, direction, sequence, acknowledgement, flags, length, have, place)
+        return self.conversations.reassembled(flow)
 
     def application(self, flow: int) -> str:
         """What a flow speaks, or has changed to, within its first packets; empty where nothing is recognised."""
         if self.index.flows.protocol(flow) == TCP:
-            conversation = self._conversation(flow)
-            conversation.follow(self._segments(flow, OPENING))
-            conversation.finish()
-            found = conversation.protocols
+            found = self.conversations.opening(flow).protocols
             if not found or found[-1] == "tls":
                 return "TLS" if found else ""
             return self.registry.protocols[found[-1]].title + (" in TLS" if "tls" in found else "")
@@ -558,92 +451,16 @@ class Session:
 
     def decrypts(self, flow: int) -> bool:
         """A conversation's records open with the secrets that are known; only its first packets are followed to see it."""
-        hello = None if self.keyring.empty else self.client_random(flow)
-        if hello is None or not self.keyring.may_open(hello):
-            return False
-        conversation = self._conversation(flow)
-        for segment in self._segments(flow, OPENING).rows():
-            conversation.feed([segment])
-            if conversation.decrypted:
-                return True
-        return False
+        return self.conversations.decrypts(flow)
 
     def client_random(self, flow: int) -> bytes | None:
         """The random of the ClientHello that begins one of the first segments of a TCP flow; None where none does."""
-        if self.index.flows.protocol(flow) != TCP:
-            return None
-        packets = self.index.flow_packets(flow)[:OPENING]
-        for packet in packets[self.index.at("payload_length", packets - 1) > 0].tolist():
-            span = self._payload(packet)
-            head = span.buffer.read(span.start, min(span.start + CLIENT_HELLO_HEAD, span.stop))
-            if head[:2] == b"\x16\x03" and head[5:6] == b"\x01":
-                return head[11:]
-        return None
-
-    def _secrets_blocks(self) -> list[bytes]:
-        """The key logs in the capture itself, as far as it has been read."""
-        return [block.data for block in self.source.secrets if block.type == TLS_KEY_LOG]
-
-    def _learn(self, flow: int) -> None:
-        """Follow the TLS conversations before `flow`, in their order, for the sessions that later ones resume."""
-        with self._lock:
-            while self._learned < flow:
-                before, self._learned = self._learned, self._learned + 1
-                if self.client_random(before) is not None:
-                    self.conversation(before)
-
-    def _outdated(self, keys: Keys | None) -> bool:
-        """A conversation asked for a secret that was not there, and the key log has grown."""
-        return isinstance(keys, FlowKeys) and keys.missed and self.keyring.grown(keys)
+        return self.conversations.client_random(flow)
 
     def _reached(self) -> tuple[int, bool, int]:
         """What is worked out over the whole capture stays true while this does: packets, all of them, and secrets."""
         self.keyring.log.refresh()
         return self.count, self.complete, self.keyring.log.secrets
-
-    def _payload(self, number: int) -> Span:
-        """Where a packet's TCP payload lies; in a reassembled datagram for one that came in fragments."""
-        offset = self.index.value("payload_offset", number)
-        if offset >= 0:
-            length = self.index.value("payload_length", number)
-            return Span(self.frame(number), offset, offset + length)
-        tcp = self.engine.dissect(self.packet(number), lambda: self.packet(number).data).last("tcp")
-        assert tcp is not None
-        return tcp.payloads[0].span
-
-    def _enrich(self, result: Dissection) -> None:
-        """What the flow knows: stream numbers, relative sequence numbers and scaled windows."""
-        from inspector.streams.transports import transports
-
-        flows = self.index.flows
-        for layer, transport in transports(result):
-            found = flows.find(transport, result.packet.number)
-            if found is None:
-                continue
-            flow, direction = found
-            own = Span(layer.span.buffer, layer.span.start, layer.span.start)
-            if transport.protocol == UDP:
-                self._generate(layer, "udp.stream", int(flows.stream[flow]), own)
-                continue
-            self._generate(layer, "tcp.stream", int(flows.stream[flow]), own)
-            base, peer = int(flows.base_seq[flow][direction]), int(flows.base_seq[flow][1 - direction])
-            at = layer.span
-            relative = transport.seq - base & 0xFFFFFFFF
-            self._generate(layer, "tcp.seq", relative, Span(at.buffer, at.start + 4, at.start + 8))
-            acked = transport.ack - peer & 0xFFFFFFFF if transport.flags & 0x10 else transport.ack
-            self._generate(layer, "tcp.ack", acked, Span(at.buffer, at.start + 8, at.start + 12))
-            shift = 0 if transport.flags & 0x02 else max(int(flows.shift[flow][direction]), 0)
-            for field in layer.walk():
-                if field.name in SACK_EDGES:  # they count what the peer sent
-                    field.value = field.value - peer & 0xFFFFFFFF
-            self._generate(layer, "tcp.window_size", transport.window << shift, Span(at.buffer, at.start + 14, at.start + 16))
-            size = layer.value("tcp.len", 0)
-            ports = (transport.sport, transport.dport)
-            layer.summary = segment_words(ports, transport.flags, relative, acked, size)
-
-    def _generate(self, layer: Layer, name: str, value: int, span: Span) -> None:
-        spec = self.registry.protocols[layer.protocol].fields[name]
-        layer.fields.append(Field(spec, value, span, None, None, True))
 
     # --- exchanges
 
@@ -651,7 +468,7 @@ class Session:
     def _gathering(self) -> Gathering:
         from inspector.streams.gathering import Gathering
 
-        return Gathering(self.index, self.conversation, self.layers, not self._decode_as, self._outdated)
+        return Gathering(self.index, self.conversation, self.layers, not self._decode_as, self.conversations.outdated)
 
     def exchanges(self, progress: Callable[[float], None] | None = None) -> list[Exchange]:
         """Every request with its response, in the order of their first packets, numbered from 1.
@@ -741,13 +558,7 @@ class Session:
 
     def followed(self, number: int) -> bool:
         """What the packet's conversation says of it is at hand: `dissect` and `row` need not follow it first."""
-        flow = self.index.flow_of(number)
-        if flow < 0 or self.index.flows.protocol(flow) != TCP:
-            return True
-        conversation = self._conversations.get(flow)
-        if conversation is None or flow not in self._tcp:
-            return False
-        return not self.growing or (number <= conversation.reached and number <= self._tcp_of[flow][0])
+        return self.conversations.followed(number)
 
     def row(self, number: int, deep: bool = True) -> Row:
         """One line of the packet list. deep: with what its conversation says."""

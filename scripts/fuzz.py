@@ -203,8 +203,8 @@ def seeds(target: str) -> Iterator[bytes]:
                 continue
             for flow in range(len(session.index.flows)):
                 if session.index.flows.protocol(flow) == 6 and wanted in (*session.conversation(flow).protocols, *LINES):
-                    rows = [row for row in session._segments(flow, 60).rows() if row.length]
-                    yield pieces([(row.direction, session._payload(row.packet).read()) for row in rows])[:MAX_SIZE]
+                    rows = [row for row in session.conversations.segments(flow, 60).rows() if row.length]
+                    yield pieces([(row.direction, session.conversations.payload(row.packet).read()) for row in rows])[:MAX_SIZE]
         finally:
             session.close()
 

@@ -21,7 +21,8 @@ from inspector.capture.family import Family, Process
 from inspector.capture.sockets import TCP, UDP, Endpoints
 from inspector.core.layer import Layer
 from inspector.export import pcapng
-from inspector.session import TLS_KEY_LOG, Session
+from inspector.secrets.keylog import TLS_KEY_LOG
+from inspector.session import Session
 from inspector.streams.facts import DNS_PORTS, DNS_PROTOCOLS, answers
 
 SYN = 0x02

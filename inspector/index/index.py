@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.core.packet import Interface, Packet
+from inspector.core.span import Frame
 from inspector.index.columns import BLOCK, TYPES, Column, Columns, Rows
 from inspector.index.decode import Decoded, decode
 from inspector.index.flows import TCP, FlowTable, Transport
@@ -123,6 +124,10 @@ class Index:
             self._source.shrunk()
         link = self._source.interfaces[interface].link_type
         return Packet(number, value("time_ns", row), link, value("wire", row), data, interface)
+
+    def frame(self, number: int) -> Frame:
+        """A packet's bytes as a buffer; they are read when they are asked for."""
+        return Frame(number, self.value("captured", number), lambda: self.packet(number).data)
 
     @property
     def interfaces(self) -> list[Interface]:

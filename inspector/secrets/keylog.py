@@ -27,6 +27,7 @@ LABELS = {
 }
 OLD = frozenset({"CLIENT_RANDOM", "RSA", SESSION_ID})
 RANDOM = 32
+TLS_KEY_LOG = 0x544C534B  # the type of a secrets block that holds a TLS key log (draft-ietf-opsawg-pcapng)
 MAX_LINE = 4096  # a longer one holds no secret
 _STEP = 1 << 20  # bytes read at a time
 

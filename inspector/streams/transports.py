@@ -1,13 +1,20 @@
-"""The TCP and UDP headers of a dissected packet as the index wants them: its slow path, for packets of irregular shape."""
+"""The TCP and UDP headers of a dissected packet: as the index wants them (its slow path, for packets of irregular shape), and
+what the index then knows of their flows."""
 
 from __future__ import annotations
 
+from functools import partial
+
+from inspector.core.field import Field
 from inspector.core.layer import Layer
-from inspector.core.span import Frame
+from inspector.core.span import Frame, Span
+from inspector.core.tcp_flags import segment_words
 from inspector.dissection.engine import Dissection
-from inspector.index import Transport
+from inspector.dissection.registry import Registry
+from inspector.index import FlowTable, Transport
 
 TCP, UDP = 6, 17
+SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 
 
 def transports(result: Dissection) -> list[tuple[Layer, Transport]]:
@@ -50,6 +57,38 @@ def transports(result: Dissection) -> list[tuple[Layer, Transport]]:
                 )
             )
     return found
+
+
+def place(result: Dissection, flows: FlowTable, registry: Registry) -> None:
+    """Fields of what the flows know: stream numbers, relative sequence numbers and scaled windows."""
+    for layer, transport in transports(result):
+        found = flows.find(transport, result.packet.number)
+        if found is None:
+            continue
+        flow, direction = found
+        own = Span(layer.span.buffer, layer.span.start, layer.span.start)
+        add = partial(_add, layer, registry)
+        if transport.protocol == UDP:
+            add("udp.stream", int(flows.stream[flow]), own)
+            continue
+        add("tcp.stream", int(flows.stream[flow]), own)
+        base, peer = int(flows.base_seq[flow][direction]), int(flows.base_seq[flow][1 - direction])
+        at = layer.span
+        relative = transport.seq - base & 0xFFFFFFFF
+        add("tcp.seq", relative, Span(at.buffer, at.start + 4, at.start + 8))
+        acked = transport.ack - peer & 0xFFFFFFFF if transport.flags & 0x10 else transport.ack
+        add("tcp.ack", acked, Span(at.buffer, at.start + 8, at.start + 12))
+        shift = 0 if transport.flags & 0x02 else max(int(flows.shift[flow][direction]), 0)
+        for field in layer.walk():
+            if field.name in SACK_EDGES:  # they count what the peer sent
+                field.value = field.value - peer & 0xFFFFFFFF
+        add("tcp.window_size", transport.window << shift, Span(at.buffer, at.start + 14, at.start + 16))
+        ports = (transport.sport, transport.dport)
+        layer.summary = segment_words(ports, transport.flags, relative, acked, layer.value("tcp.len", 0))
+
+
+def _add(layer: Layer, registry: Registry, name: str, value: int, span: Span) -> None:
+    layer.fields.append(Field(registry.protocols[layer.protocol].fields[name], value, span, None, None, True))
 
 
 def _scale(layer: Layer) -> int | None:

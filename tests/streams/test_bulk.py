@@ -71,7 +71,7 @@ def test_bundled_captures(name: str) -> None:
     found = [flow for flow in range(len(flows)) if flows.protocol(flow) == TCP]
     segments = 0
     for flow in found:
-        segments += len(both(lambda flow=flow: session._conversation(flow), session._segments(flow)).ranges)  # type: ignore[misc]
+        segments += len(both(lambda flow=flow: session.conversations.new(flow), session.conversations.segments(flow)).ranges)  # type: ignore[misc]
     assert segments or not found or "refused" in name
     session.close()
 

@@ -69,8 +69,8 @@ def conversations(session: Session) -> Iterator[tuple[int, list[tuple[SegmentRow
     for flow in range(len(session.index.flows)):
         if session.index.flows.protocol(flow) == 6:
             session.conversation(flow)  # what it teaches of resumed sessions
-            rows = list(session._segments(flow).rows())
-            yield flow, [(row, session._payload(row.packet).read() if row.length else b"") for row in rows]
+            rows = list(session.conversations.segments(flow).rows())
+            yield flow, [(row, session.conversations.payload(row.packet).read() if row.length else b"") for row in rows]
 
 
 @pytest.mark.parametrize("name", NAMES)

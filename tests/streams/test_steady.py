@@ -134,7 +134,7 @@ def test_bundled_captures(capture: Any) -> None:
     for flow in range(len(session.index.flows)):
         if session.index.flows.protocol(flow) == 6:
             packets = session.index.flow_packets(flow)
-            found = parts(session.index, packets, session._sack)
+            found = parts(session.index, packets, session.conversations.sack)
             segments = [one for part in found for one in part.segments(0, len(part))]
             first, second = session.index.flows.shift[flow]
             assert_same(segments, (first, second))

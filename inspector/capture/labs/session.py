@@ -63,7 +63,8 @@ def keep(done: Captured, path: str) -> None:
     """Copy what was captured to `path`, the keys before the first packet. Raises InspectError."""
     from inspector.export import pcapng
     from inspector.export.files import written
-    from inspector.session import TLS_KEY_LOG, open_session
+    from inspector.secrets.keylog import TLS_KEY_LOG
+    from inspector.session import open_session
 
     keylog: Path | None = done.running.keylog
     if keylog is None:
