@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 NAMES = {7: "Application", 6: "Presentation", 5: "Session", 4: "Transport", 3: "Network", 2: "Data link", 1: "Physical"}
 BOXES = {
-    7: "proxies and gateways read this",
+    7: "proxies and gateways read this; where it is encrypted, only those that end TLS",
     6: "the endpoints",
     5: "the endpoints; a TLS-terminating proxy",
     4: "layer-4 balancers, NAT and firewalls read this",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from inspector.annotations.card_texts.links import CAPTURE_HEADERS
 from inspector.annotations.osi import NAMES
 from inspector.core.layer import Layer
 from inspector.core.span import Frame, Span, parents, trace
@@ -12,31 +13,91 @@ from inspector.protocols.tls.wire import Content
 
 CARRIED = (4, 3, 2)  # the layers that every frame has of its own: their headers are counted frame by frame
 INNER = ("tls.record.content_type", "tls.record.padding")  # of a record, and yet inside of what is enciphered (RFC 8446, 5.2)
+NOBODY_LISTENS = bytes(6)  # the hardware address of the loopback interface
 LOOKS = {
-    7: "reverse proxies, gateways and CDNs, where they end TLS; nobody else on the way",
-    6: "only who has the keys and undoes the coding: the ends, and a proxy that ends TLS",
     5: "the ends; on the way a proxy that ends TLS, and for the name in a ClientHello also firewalls",
-    4: "layer-4 balancers, NAT and firewalls: the ports, the flags; they may change them",
     3: "every router: the destination, and the hop count, which it lowers by one",
     2: "every switch of this link: the destination; the header is replaced at each router",
     1: "cables, radios, repeaters: they see signals and no bytes",
 }
+LOCAL = {
+    7: "nobody outside this host",
+    6: "nobody outside this host",
+    4: "nobody outside this host",
+    3: "no router: it never leaves this host",
+    2: "no switch: the loopback interface has no link",
+    1: "nobody: it never leaves this host's memory",
+}
 CHECKS = {
     7: "the program reads the message",
-    6: "the receiver undoes the coding: decrypts and verifies, decompresses, joins chunks",
-    5: "the receiver finds the session that it belongs to, and its keys",
-    4: "the port leads to the process; the sequence number puts the bytes in their place; the checksum is checked",
-    3: "the destination is the receiver itself; the protocol field says which transport is next",
-    2: "the frame is for this hardware address; its type says which network protocol is next",
+    5: "the receiver finds the session that it belongs to, or takes the handshake a step further",
+    4: "the receiver finds the process that it is for; the checksum is checked, where there is one",
+    3: "the destination is the receiver itself, or a group that it belongs to; a field says which protocol is next",
+    2: "the frame is for this hardware address, for a group, or for everybody; its type says which protocol is next",
     1: "signals become bits again",
 }
+
+
+class Way(NamedTuple):
+    """How a message travels. enciphered: by TLS; sealed: and its keys are not known; local: by the loopback interface."""
+
+    enciphered: bool
+    sealed: bool
+    local: bool
+
+
+def way(top: Layer, carrying: list[Layer]) -> Way:
+    """How the highest message travels, by the layers that carry it."""
+    records = [layer for layer in carrying if layer.protocol == "tls"]
+    opened = any(layer.find("tls.record.secret") is not None for layer in records)
+    sealed = top.protocol == "tls" and not opened and top.find("tls.app_data") is not None
+    ends = [(layer.value("eth.src"), layer.value("eth.dst")) for layer in carrying if layer.protocol == "eth"]
+    return Way(opened or sealed, sealed, (NOBODY_LISTENS, NOBODY_LISTENS) in ends)
+
+
+def looks(osi: int, protocols: set[str], by: Way) -> str:
+    """Who reads a layer on the way; empty where the layer has nothing."""
+    if not protocols and osi > 1 and not (by.sealed and osi == 7):
+        return ""
+    if by.local and osi in LOCAL:
+        return LOCAL[osi]
+    if osi == 7 and by.enciphered:
+        return "reverse proxies, gateways and CDNs, where they end TLS; nobody else on the way"
+    if osi == 7:
+        return "whoever is on the way and wants to, for it is in clear; proxies and gateways also act on it"
+    if osi == 6 and by.enciphered:
+        return "only who has the keys: the ends, and a proxy that ends TLS"
+    if osi == 6:
+        return "whoever is on the way and wants to: nothing of it is encrypted"
+    if osi == 4:
+        flags = ", and the flags" if "tcp" in protocols else ""
+        return f"layer-4 balancers, NAT and firewalls: the ports, which they may change{flags}"
+    if osi == 2 and protocols <= set(CAPTURE_HEADERS):
+        return "nobody: the capturing system put it in front"
+    return LOOKS[osi]
+
+
+def checks(osi: int, protocols: set[str], by: Way) -> str:
+    """What the receiver does at a layer."""
+    if osi == 7 and by.sealed:
+        return "the program reads what was decrypted"
+    if osi == 1 and by.local:
+        return "nothing to do: there were no signals"
+    if not protocols and osi > 1:
+        return "nothing to do"
+    if osi == 6:
+        first = "decrypts and verifies it, then undoes" if by.enciphered else "undoes"
+        return f"the receiver {first} what was coded: records, compression, chunks, the form of the text or data"
+    if osi == 4 and "tcp" in protocols:
+        return "the port leads to the process; the sequence number puts the bytes in their place; the checksum is checked"
+    return CHECKS[osi]
 
 
 class Stage(NamedTuple):
     """One layer on the way down, and the same on the way up.
 
     added: bytes of its own, over all frames that carried the message; what: the protocols that stand there; up: what the
-    receiver does there; looks: who reads it on the way; spans: where its own bytes lie.
+    receiver does there; looks: who reads it on the way, "" where there is nothing; spans: where its own bytes lie.
     """
 
     osi: int
@@ -79,7 +140,8 @@ def walk(capture: Walked, number: int) -> Walk:
     frames = {packet: capture.layers(packet) for packet in packets}
     wire = sum(frame.packet.wire_length for frame in frames.values())
     carrying = [layer for layer in own if _carries(layer, top)]
-    stages = tuple(_stage(osi, top, carrying, list(frames.values())) for osi in range(7, 0, -1))
+    by = way(top, [*carrying, *(layer for frame in frames.values() for layer in frame.layers if layer.osi in CARRIED)])
+    stages = tuple(_stage(osi, top, carrying, list(frames.values()), by) for osi in range(7, 0, -1))
     return Walk(number, tuple(packets), f"{top.title}: {top.summary}", top.span.size, wire, stages, tuple(_lies(own)))
 
 
@@ -95,7 +157,7 @@ def _carries(layer: Layer, top: Layer) -> bool:
     )
 
 
-def _stage(osi: int, top: Layer, layers: list[Layer], frames: list[Dissection]) -> Stage:
+def _stage(osi: int, top: Layer, layers: list[Layer], frames: list[Dissection], by: Way) -> Stage:
     spans: list[Span] = []
     if osi in CARRIED:
         found = [layer for frame in frames for layer in frame.layers if layer.osi == osi and not layer.quoted]
@@ -115,8 +177,10 @@ def _stage(osi: int, top: Layer, layers: list[Layer], frames: list[Dissection]) 
         what = f"{bits:,} bits in {len(frames):,} frame{'s' if len(frames) != 1 else ''}"
     else:
         what = ", ".join(titles) or "nothing of its own here"
-    checks = CHECKS[osi] if titles or osi == 1 else "nothing to do"
-    return Stage(osi, NAMES[osi], what, added, checks, LOOKS[osi], tuple(spans))
+        if osi == 7 and by.sealed:
+            what = "encrypted, and not to be read here"
+    protocols = {layer.protocol for layer in found}
+    return Stage(osi, NAMES[osi], what, added, checks(osi, protocols, by), looks(osi, protocols, by), tuple(spans))
 
 
 def _added(layer: Layer, layers: list[Layer]) -> tuple[list[Span], int]:
@@ -203,7 +267,8 @@ def lines(found: Walk) -> list[str]:
     out += ["", "On the way, and up the receiver's stack"]
     for stage in reversed(found.stages):
         out.append(f"  {stage.osi} {stage.name:12} {stage.up}")
-        out.append(f"    {'':12} looked at by: {stage.looks}")
+        if stage.looks:
+            out.append(f"    {'':12} looked at by: {stage.looks}")
     below = sum(stage.added for stage in found.stages if stage.osi in CARRIED)
     if found.wire:
         out += ["", f"Layers 2 to 4 take {below:,} of {found.wire:,} bytes: {below / found.wire:.0%}."]

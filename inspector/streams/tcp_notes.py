@@ -19,12 +19,13 @@ def notes(layer: Layer, found: Finding) -> Iterator[Note]:
         return
     flags, length = int(flags_field.value), int(layer.value("tcp.len", 0))
     if flags & SYN and flags & (FIN | RST):
-        why = "No connection begins and ends in one segment: no TCP sends this; it is made by hand, to see what comes back."
+        why = "No connection begins and ends in one segment: no TCP in use sends this; it is made by hand, for a scan."
         yield Note(flags_field.span, "impossible flags", why, "RFC 9293, 3.10.7")
         return
     if not flags & (CONTROL | ACK):
-        why = "No flag that means something: every segment after the first SYN carries ACK, so the receiver drops this one."
-        yield Note(flags_field.span, "no ACK", why, "RFC 9293, 3.10.7.4")
+        why = "No flag that means something: every segment after the first SYN carries ACK, so a connection drops this one; a"
+        why += " port that is closed answers with a reset."
+        yield Note(flags_field.span, "no ACK", why, "RFC 9293, 3.10.7.4 and 3.10.7.1")
         return
     if flags & SYN:
         yield _opens(layer, flags, raw)

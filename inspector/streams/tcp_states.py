@@ -147,7 +147,7 @@ class States:
         for state, fin, acked in zip(self._now, self._fin_end, self._fin_acked, strict=True):
             if state is S.SYN_RECEIVED or (state, E.SENDS_ACK) not in STAYS or (fin is not None and not acked):
                 return 0
-        if all((state, E.DATA_BOTH_WAYS) in STAYS for state in self._now):
+        if self._fin_end != [None, None] or all((state, E.DATA_BOTH_WAYS) in STAYS for state in self._now):
             return len(lengths)
         first = 0
         for end in (0, 1):
@@ -188,7 +188,7 @@ class States:
             self._happens(s, other, E.GETS_FIN)
         if s.length and not s.flags & (SYN | FIN):
             self._data[end] = True
-            if all(self._data):
+            if all(self._data) and self._fin_end == [None, None]:  # who has sent FIN may be at any place of its close
                 for each in (0, 1):
                     self._happens(s, each, E.DATA_BOTH_WAYS)
 

@@ -57,6 +57,22 @@ def test_tls_is_agreed_step_by_step() -> None:
     assert "application keys of the server" in found["TLS records", "server", "protects what it sends with"]
 
 
+def test_a_request_for_another_hello_settles_no_session() -> None:
+    assert at("tls13-hello-retry", 16)["TLS", "both", "session"] == "the server wants another hello first"
+    assert at("tls13-hello-retry", 18)["TLS", "both", "session"] == "a new one"
+
+
+def test_the_references_are_those_of_the_version_that_is_spoken() -> None:
+    session = open_session("https-http2-multiplex")
+    references = {fact.reference for fact in session.state(57).facts if fact.protocol == "HTTP"}
+    session.close()
+    assert references == {"RFC 9113, 8.1", "RFC 9113, 9.1"}
+    session = open_session("https-tls12")
+    references = {fact.reference for fact in session.state(20).facts if fact.protocol == "TLS records"}
+    session.close()
+    assert references == {"RFC 5246, 6.2"}
+
+
 def test_resumption_and_unknown_keys() -> None:
     assert at("tls13-resumption", 33)["TLS", "both", "session"] == "resumed from an earlier one"
     assert at("tls13-resumption", 16)["TLS", "both", "session"] == "a new one"

@@ -136,6 +136,7 @@ def reach(machine: machines.Machine, state: str) -> list[str] | None:
         ("tls13-hello-retry", 14, {("TLS", "client"): "START", ("TLS", "server"): "START"}),
         ("tls13-resumption", 31, {("TLS", "client"): "CONNECTED", ("TLS", "server"): "WAIT_FLIGHT2"}),
         ("https-tls12", 18, {("TLS", "client"): "HAS_KEYS", ("TLS", "server"): "HAS_KEYS"}),
+        ("https-tls12", 32, {("TLS", "client"): "WAIT_FIRST_FINISHED", ("TLS", "server"): "FINISHES_FIRST"}),
         ("http-get", 12, {("HTTP/1", "both"): "busy"}),
         ("http-get", 16, {("HTTP/1", "both"): "idle"}),
         ("sse", 14, {("SSE", "client"): "OPEN", ("HTTP/1", "both"): "busy"}),

@@ -100,6 +100,15 @@ def test_who_closed_first_and_how_complete_the_conversation_is() -> None:
     assert told(STORIES["refused"][0]).closed_by == "RST"
 
 
+def test_data_behind_a_fin_does_not_say_that_nobody_has_closed() -> None:
+    """The capture begins late: A asks and closes its direction, and only then B answers."""
+    states = States()
+    segments = [(A, ACK, 1, 1, 10), (A, FIN | ACK, 11, 1, 0), (B, ACK, 1, 12, 500)]
+    for packet, (end, flags, sequence, acknowledgement, length) in enumerate(segments, 1):
+        states.feed(Segment(packet, packet, end, sequence, acknowledgement, flags, length, 1000))
+    assert states.at(3) == (S.UNKNOWN, S.UNKNOWN) and not states.unexpected
+
+
 def test_a_packet_of_a_real_capture_tells_the_states() -> None:
     session = open_session("tcp-reset")
     try:

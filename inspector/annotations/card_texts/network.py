@@ -30,7 +30,7 @@ CARDS: dict[str, Card] = {
     "ah": Card(
         "binary: next header, length, security parameters index, sequence number, a check value",
         "a header in each packet; nothing is encrypted",
-        "the security parameters index (SPI) with the destination address",
+        "the security parameters index (SPI); for a group, with the addresses",
         "each direction is a security association of its own",
         "keys, sequence number and replay window at both ends",
         "as IP; NAT breaks it, since the addresses are covered too",

@@ -8,7 +8,7 @@ CARDS: dict[str, Card] = {
     "gre": Card(
         "binary: flags, the type of what is inside; checksum, key and sequence number where flags say so",
         "a packet inside a packet",
-        "the IP addresses of the tunnel's ends; a key may tell tunnels apart (RFC 2890)",
+        "the IP addresses of the tunnel's ends; a key may tell the flows in it apart (RFC 2890)",
         "each direction by itself",
         "none; a sequence number where it is wanted",
         "routers see the outer header only",

@@ -45,6 +45,7 @@ def findings(capture: Capture) -> list[Finding]:
         key = (one.code, one.stream, one.packets[0])
         if key not in worst or one.severity > worst[key].severity:
             worst[key] = one
+    sockets = {one.stream for one in view.exchanges if one.protocol == "WebSocket"}  # the server is to close (RFC 6455, 7.1.1)
     merged = [one for one in worst.values() if one.code != "closed-first"]
-    merged += tcp.closes([one for one in worst.values() if one.code == "closed-first"])
+    merged += tcp.closes([one for one in worst.values() if one.code == "closed-first" and one.stream not in sockets])
     return sorted(merged, key=lambda finding: (-finding.severity, finding.packets[0], finding.code))

@@ -26,7 +26,7 @@ UNREACHABLE6 = {
     5: "the source address is refused", 6: "the route is refused",
 }  # RFC 4443, 3.1  # fmt: skip
 SLOW_NS = 200 * MS  # a cached answer takes one round trip to a near resolver, a fresh one some ten ms: this a user notices
-AGAIN_NS = 900 * MS  # resolvers ask again after 1 s (c-ares), 5 s (glibc), 1 s (Windows)
+AGAIN_NS = 900 * MS  # resolvers ask again after 5 s (glibc), 2 s (c-ares; older ones 5), 1 s (Windows)
 FALLBACK_NS = (100 * MS, 3_000 * MS)  # RFC 8305, 5: 250 ms is advised, 100 the least, and 2 s the most
 
 
@@ -74,7 +74,8 @@ def icmp(view: View) -> Iterator[Finding]:
         cause = f"{by} answers by ICMP about {where}: {text}"
         closed = code == "port-unreachable"
         cure = "start the service, or correct the port" if closed else "look at the route and at the filters"
-        reference = "RFC 792; RFC 1122, 4.1.3.1" if protocol == UDP else "RFC 792; RFC 5461, 2.1"
+        reference = "RFC 4443, 3.1" if len(first.from_) == 16 else "RFC 792"
+        reference += "; RFC 1122, 4.1.3" if protocol == UDP else "; RFC 5461, 2"
         yield Finding(code, Severity.ERROR, tuple(packets), stream, cause, cure, reference, len(same))
 
 

@@ -15,13 +15,14 @@ CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET, ENCRYPTED_EXTENSIONS, CERTIFICAT
 WARNING = 1  # the level of an alert after which the connection goes on
 SHORT_RECORD = 64  # bytes: an alert is two, and what encryption adds stays below this
 CURES = {
-    40: "compare versions, cipher suites and groups of both sides: they have none in common",
-    42: "the certificate is damaged: issue it again",
+    40: "compare versions, cipher suites and groups of both sides: nothing suits both; before TLS 1.3 also"
+    " for want of a client certificate",
+    42: "the certificate is damaged, or, as some libraries say it, made for another name: issue one that fits",
     43: "the certificate's kind is not supported by who refuses it: use another key type",
     44: "the certificate was revoked: get a new one",
     45: "renew the certificate, or correct the clock of who refuses it",
     46: "who sends the alert refuses the certificate for a reason of its own: look into its log",
-    48: "let who sends the alert trust the issuing authority, or send the whole chain",
+    48: "let who sends the alert trust the issuing authority, and the other side send its whole chain",
     70: "allow a version that both sides speak",
     71: "allow stronger parameters on the weaker side",
     80: "look into the log of who sends the alert: it failed in itself",
@@ -33,13 +34,15 @@ CURES = {
 
 
 class Hello(NamedTuple):
-    """What the handshake of one connection shows. hellos: the packets of its ClientHellos; 0 and "": not seen."""
+    """What the handshake of one connection shows. hellos: the packets of its ClientHellos; group: the
+    HelloRetryRequest names one; 0 and "": not seen."""
 
     flow: int
     client: int
     name: str
     hellos: tuple[int, ...]
     retry: int
+    group: bool
     server_hello: int
     certificate: int
     ticket: int
@@ -77,6 +80,9 @@ def handshakes(view: View) -> Iterator[Finding]:
         if hello.retry:
             cause = "the client guessed a key share that the server does not want: HelloRetryRequest, one round trip more"
             cure = "let the client send a key share for the group that the server prefers"
+            if not hello.group:
+                cause = "the server wants its cookie back before it goes on: HelloRetryRequest, one round trip more"
+                cure = "nothing, where the server keeps off forged addresses in this way"
             packets = (hello.retry, *hello.hellos)
             yield Finding("hello-retry", Severity.NOTE, packets, stream, cause, cure, "RFC 8446, 4.1.4")
         if "h2" in hello.offered and hello.chosen.startswith("http/1"):
@@ -115,6 +121,7 @@ def _read(capture: Capture, flow: int, messages: list[Pdu]) -> Hello:
     hellos: list[int] = []
     name, chosen, offered = "", "", frozenset[str]()
     retry = server_hello = certificate = ticket = client = 0
+    group = False
     for pdu in messages:
         kind = _first(pdu)
         if kind == CLIENT_HELLO:
@@ -127,6 +134,7 @@ def _read(capture: Capture, flow: int, messages: list[Pdu]) -> Hello:
             layer = capture.unit(pdu).layers[0]
             if layer.value("tls.handshake.random") == HELLO_RETRY:
                 retry = pdu.packet
+                group = layer.find("tls.handshake.extensions_key_share_selected_group") is not None
             elif kind == SERVER_HELLO:
                 server_hello = pdu.packet
             chosen = next(iter(_values(layer, "tls.handshake.extensions_alpn_str")), chosen)
@@ -134,7 +142,7 @@ def _read(capture: Capture, flow: int, messages: list[Pdu]) -> Hello:
             certificate = certificate or pdu.packet
         elif kind == NEW_SESSION_TICKET:
             ticket = ticket or pdu.packet
-    return Hello(flow, client, name, tuple(hellos), retry, server_hello, certificate, ticket, offered, chosen)
+    return Hello(flow, client, name, tuple(hellos), retry, group, server_hello, certificate, ticket, offered, chosen)
 
 
 def _first(pdu: Pdu) -> int:

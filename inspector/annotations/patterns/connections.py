@@ -156,7 +156,8 @@ def hops(scene: Scene) -> Iterator[Pattern]:
             sure = Confidence.LOW
         outside = max(outer.ended - outer.begun - (inner.ended - inner.begun) for outer, inner in pairs)
         own = [one for pair in pairs for one in pair]
-        paid = cost(own, instead=f"without the hop: {milliseconds(outside)} less at most, and half of the connections")
+        instead = f"without the hop: {milliseconds(outside)} less to the end, at most, and half of the connections"
+        paid = cost(own, instead=instead)
         yield pattern(PROXY_HOP, sure, own, evidence, counter, paid)
 
 

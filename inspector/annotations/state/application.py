@@ -25,13 +25,16 @@ def http(exchanges: Sequence[Exchange], number: int) -> Iterator[Fact]:
         return
     last = begun[-1]
     assert last.request is not None
-    yield Fact(7, "HTTP", BOTH, "requests on this connection so far", f"{len(begun):,}", last.request.first, "RFC 9112, 9.3")
+    count, streams = f"{len(begun):,}", last.substream >= 0
+    yield Fact(7, "HTTP", BOTH, "requests on this connection so far", count, last.request.first,
+               "RFC 9113, 9.1" if streams else "RFC 9112, 9.3")  # fmt: skip
     waiting = [one for one in begun if one.response is None or one.response.complete > number or not one.response.whole]
     for one in waiting[:4]:
         name = f"{one.method} {printable(one.target, SHOWN)}"
         answered = one.response is not None and one.response.first <= number
         text = f"{name}: {'its answer has begun' if answered else 'no byte of its answer yet'}"
-        yield Fact(7, "HTTP", BOTH, "unfinished exchange", text, one.request.first if one.request else 0, "RFC 9112, 9.3.2")
+        reference = "RFC 9113, 8.1" if one.substream >= 0 else "RFC 9112, 9.3.2"
+        yield Fact(7, "HTTP", BOTH, "unfinished exchange", text, one.request.first if one.request else 0, reference)
 
 
 def http2(conversation: Conversation, number: int) -> Iterator[Fact]:
@@ -150,7 +153,7 @@ def cookies(capture: Narrated, exchanges: Sequence[Exchange], number: int) -> It
         origin = f"given in packet {given[name][0]}" if name in given else "given before this capture, or by other means"
         yield Fact(7, "Cookies", CLIENT, "sent by the client", f"{printable(name, 40)}, {origin}", packet, "RFC 6265, 5.4")
         if tokens.names_session(name) and f"the cookie {printable(name, 40)}" not in credentials:
-            text = f"what {printable(name, 40)} stands for: the identifier says nothing, so the server (or its store) must know"
+            text = f"what {printable(name, 40)} stands for, if it is an identifier; a cookie may also hold all of it itself"
             yield Fact(7, "Cookies", SERVER, "session", text, packet, "RFC 6265, 8.4")
     for where, (packet, text) in credentials.items():
         token = tokens.token(text)

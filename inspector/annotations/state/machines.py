@@ -78,7 +78,14 @@ CLIENT_HANDSHAKE = Machine(
             "CONNECTED", "nobody has changed the handshake; it answers with its own Finished, and may send data at once", _A1
         ),
         ("WAIT_SH", "ServerHello of TLS 1.2"): Step(
-            "WAIT_HELLO_DONE", "the server has chosen TLS 1.2 or older; its certificate is to follow", "RFC 5246, 7.3"
+            "WAIT_HELLO_DONE", "the server has chosen TLS 1.2 or older; the rest of its flight is to follow", "RFC 5246, 7.3"
+        ),
+        ("WAIT_SH", "ServerHello of TLS 1.2, resumed"): Step(
+            "WAIT_FIRST_FINISHED", "the server resumes an earlier session: no certificate follows, and it finishes first",
+            "RFC 5246, 7.3, figure 2; RFC 5077, 3.4",
+        ),
+        ("WAIT_FIRST_FINISHED", "Finished"): Step(
+            "MUST_FINISH", "the server has finished, and the client is to do so too", "RFC 5246, 7.3, figure 2"
         ),
         ("WAIT_HELLO_DONE", "ServerHelloDone"): Step(
             "MUST_ANSWER", "the server has said all of its flight: it is the client's turn", "RFC 5246, 7.3 and 7.4.5"
@@ -107,7 +114,7 @@ SERVER_HANDSHAKE = Machine(
     "START",
     {
         ("START", "ClientHello"): Step("RECVD_CH", "it has an offer, and chooses from it", _A2),
-        ("RECVD_CH", "HelloRetryRequest"): Step("START", "it asks for another hello, and need not remember the first", _A2),
+        ("RECVD_CH", "HelloRetryRequest"): Step("START", "it cannot go on with this hello, and asks for another", _A2),
         ("RECVD_CH", "ServerHello"): Step("NEGOTIATED", "version, cipher suite and key share are settled", _A2),
         ("NEGOTIATED", "its Finished"): Step(
             "WAIT_FLIGHT2", "it has said all of its flight, and may send data; the client is to finish", _A2
@@ -124,7 +131,14 @@ SERVER_HANDSHAKE = Machine(
         ("WAIT_FLIGHT2", "Finished"): Step("CONNECTED", "the client has the same keys and saw the same handshake", _A2),
         ("WAIT_FINISHED", "Finished"): Step("CONNECTED", "the client has the same keys and saw the same handshake", _A2),
         ("RECVD_CH", "ServerHello of TLS 1.2"): Step(
-            "SENDS_FLIGHT", "it has chosen TLS 1.2 or older, and sends its certificate", "RFC 5246, 7.3"
+            "SENDS_FLIGHT", "it has chosen TLS 1.2 or older, and goes on with its flight", "RFC 5246, 7.3"
+        ),
+        ("RECVD_CH", "ServerHello of TLS 1.2, resumed"): Step(
+            "FINISHES_FIRST", "it resumes an earlier session: it sends no certificate, and finishes first",
+            "RFC 5246, 7.3, figure 2; RFC 5077, 3.4",
+        ),
+        ("FINISHES_FIRST", "its Finished"): Step(
+            "WAIT_FINISHED", "it has finished, and waits for the client to do so", "RFC 5246, 7.3, figure 2"
         ),
         ("SENDS_FLIGHT", "ServerHelloDone"): Step(
             "WAIT_KEY_EXCHANGE", "it has said all of its flight: it is the client's turn", "RFC 5246, 7.4.5"
@@ -249,17 +263,21 @@ def changes(capture: Narrated, conversation: Conversation, client: int, exchange
 def _handshake(found: Sequence[Message], client: int, side: int) -> Iterator[Event]:
     """The messages as one end meets them: its own ones, and the other's."""
     psk = early = modern = False
+    offered = b""
     for pdu, kind, layer in found:
         own = pdu.direction == side
         name = _NAMES.get(kind, "")
-        if kind == 2:
+        if kind == 1:
+            offered = bytes(layer.value("tls.handshake.session_id", b""))
+        elif kind == 2:
             chosen = layer.find("tls.handshake.extensions.supported_version") or layer.find("tls.handshake.version")
             modern = chosen is not None and int(chosen.value) >= TLS13
             psk = layer.find(_PSK) is not None
             if layer.value("tls.handshake.random") == HELLO_RETRY:
                 name = "HelloRetryRequest"
             elif not modern:
-                name += " of TLS 1.2"
+                echoed = bytes(layer.value("tls.handshake.session_id", b""))
+                name += " of TLS 1.2, resumed" if echoed and echoed == offered else " of TLS 1.2"
         elif kind == 8:
             early = any(f.name == "tls.handshake.extension.type" and f.value == _EARLY_DATA for f in layer.walk())
             name += " with a ticket" if psk else ""

@@ -18,6 +18,7 @@ def tls(capture: Narrated, conversation: Conversation, client: int, number: int)
     session = agreed(found, number)
     hellos = [message.pdu.packet for message in found if message.kind == SERVER_HELLO and message.pdu.packet <= number]
     packet = hellos[-1] if hellos else 0
+    retried = session.retried and len(hellos) == 1  # a HelloRetryRequest, and no answer to the second hello yet
     if not hellos:
         begun = any(message.pdu.packet <= number for message in found)
         if begun:
@@ -26,14 +27,18 @@ def tls(capture: Narrated, conversation: Conversation, client: int, number: int)
         reference = "RFC 8446, 4.1.3" if session.version >= TLS13 else "RFC 5246, 7.4.1.3"
         yield Fact(5, "TLS", BOTH, "version", session.version_text, packet, reference)
         yield Fact(5, "TLS", BOTH, "cipher suite", session.suite, packet, reference)
+        if retried:
+            yield Fact(5, "TLS", BOTH, "session", "the server wants another hello first", packet, "RFC 8446, 4.1.4")
         if session.group:
             where = "RFC 8446, 4.2.8" if session.version >= TLS13 else "RFC 8422, 5.4"
             yield Fact(5, "TLS", BOTH, "key exchange", session.group, packet, where)
-        resumed = "resumed from an earlier one" if session.resumed else "a new one"
-        yield Fact(5, "TLS", BOTH, "session", resumed, packet, "RFC 8446, 2.2" if session.version >= TLS13 else "RFC 5246, 7.3")
+        if not retried:
+            resumed = "resumed from an earlier one" if session.resumed else "a new one"
+            where = "RFC 8446, 2.2" if session.version >= TLS13 else "RFC 5246, 7.3"
+            yield Fact(5, "TLS", BOTH, "session", resumed, packet, where)
         if session.alpn:
             yield Fact(5, "TLS", BOTH, "protocol inside", printable(session.alpn, 40), packet, "RFC 7301, 3.2")
-    yield from _keys(capture, conversation, client, number)
+    yield from _keys(capture, conversation, client, number, session.version)
     tickets = [message for message in found if message.kind == TICKET and message.pdu.packet <= number]
     if tickets:
         lives = {int(message.layer.value("tls.handshake.session_ticket_lifetime_hint", 0)) for message in tickets}
@@ -41,14 +46,14 @@ def tls(capture: Narrated, conversation: Conversation, client: int, number: int)
         spans = [many(life, "second") for life in sorted(lives - {0})]
         text = many(len(tickets), "ticket")
         if spans:
-            text += f", for {', '.join(spans)} at most"
+            text += f", for {', '.join(spans)} {'at most' if modern else '(a hint, no promise)'}"
         else:  # TLS 1.2 leaves it open, TLS 1.3 takes the ticket back
             text += ", to be thrown away (a lifetime of 0)" if modern else ", for how long is not said"
         reference = "RFC 8446, 4.6.1" if modern else "RFC 5077, 3.3"
         yield Fact(5, "TLS", CLIENT, "tickets for later connections", text, tickets[-1].pdu.packet, reference)
 
 
-def _keys(capture: Narrated, conversation: Conversation, client: int, number: int) -> Iterator[Fact]:
+def _keys(capture: Narrated, conversation: Conversation, client: int, number: int, version: int) -> Iterator[Fact]:
     """What the last record of each direction was protected with."""
     last: dict[int, tuple[int, str]] = {}
     for packet in sorted(conversation.tree.pdus):
@@ -59,7 +64,8 @@ def _keys(capture: Narrated, conversation: Conversation, client: int, number: in
                 last[pdu.direction] = packet, _protection(capture.unit(pdu).layers[0], bool(pdu.info.get("encrypted")))
     for direction, (packet, text) in sorted(last.items()):
         sender = CLIENT if direction == client else SERVER
-        yield Fact(6, "TLS records", sender, "protects what it sends with", text, packet, "RFC 8446, 5.2")
+        reference = "RFC 8446, 5.1 and 5.2" if not version or version >= TLS13 else "RFC 5246, 6.2"
+        yield Fact(6, "TLS records", sender, "protects what it sends with", text, packet, reference)
 
 
 def _protection(layer: Layer, encrypted: bool) -> str:

@@ -10,7 +10,8 @@ from inspector.annotations.story.transport import Ends
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.stream import Pdu
-from inspector.protocols.tls.names import ALERTS
+from inspector.protocols.tls.extensions import grease
+from inspector.protocols.tls.names import ALERTS, SIGNALS
 from inspector.protocols.tls.wire import HELLO_RETRY, Content
 from inspector.streams.conversation import Conversation
 
@@ -99,7 +100,8 @@ def handshake(capture: Narrated, ends: Ends, conversation: Conversation) -> Iter
     for message in found:
         if _retries(message):
             wanted = _text(message.layer, "tls.handshake.extensions_key_share_selected_group")
-            text = f"the server wants a key share for {wanted or 'another group'} and asks the client to begin again"
+            asks = f"the server wants a key share for {wanted}" if wanted else "the server wants its cookie back"
+            text = f"{asks} and asks the client to begin again"
             text = f"{sentence(text)} That is one round trip more (HelloRetryRequest)."
             yield step(capture, "tls", [message.pdu.packet], text, flow)
     yield from _answer(capture, found, flow)
@@ -119,8 +121,9 @@ def _offer(layer: Layer, again: bool) -> str:
     field = max(real, key=lambda f: int(f.value), default=layer.find("tls.handshake.version"))
     name = layer.value("tls.handshake.extensions_server_name")
     protocols = [str(f.value) for f in layer.walk() if f.name == "tls.handshake.extensions_alpn_str"]
-    shares = [_plain(f) for f in layer.walk() if f.name == "tls.handshake.extensions_key_share_group"]
-    suites = sum(f.name == "tls.handshake.ciphersuite" for f in layer.walk())
+    groups = [f for f in layer.walk() if f.name == "tls.handshake.extensions_key_share_group"]
+    shares = [_plain(f) for f in groups if grease(f.value) is None]
+    suites = sum(f.name == "tls.handshake.ciphersuite" and _is_suite(f.value) for f in layer.walk())
     version = f"TLS up to {_plain(field).removeprefix('TLS ')}" if field is not None else "TLS"
     brings = [many(suites, "cipher suite"), *([f"a key share for {listed(shares)}"] if shares else [])]
     text = f"the client {'asks again, offering' if again else 'offers'} {version} with {listed(brings)}"
@@ -132,6 +135,11 @@ def _offer(layer: Layer, again: bool) -> str:
     if any(f.name == "tls.handshake.extension.type" and f.value == 42 for f in layer.walk()):
         text += ", and sends early data with it"
     return sentence(text)
+
+
+def _is_suite(value: int) -> bool:
+    """Neither a signal nor GREASE, which only fill the list (RFC 8701, 2)."""
+    return value not in SIGNALS and grease(value) is None
 
 
 def _answer(capture: Narrated, found: list[Message], flow: int) -> Iterator[Step]:

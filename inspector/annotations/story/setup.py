@@ -170,6 +170,8 @@ def answer(kind: str, dns: Layer, named: bool = False) -> str:
     if dns.value("dns.flags.truncated"):
         return f"{of}the answer does not fit into one datagram (truncated): the question is to be asked again over TCP"
     records = [field for field in dns.fields if field.name == "dns.answers"]
+    if not records and dns.value("dns.count.auth_rr", 0) and dns.find("dns.soa.mname") is None:
+        return f"{of}the server does not know, and names servers that do"
     if not records:
         return f"the name exists and has no {kind} record"
     contents = [(field.text or "").partition(" → ") for field in records]

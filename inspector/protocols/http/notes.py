@@ -265,6 +265,8 @@ def _redirects(message: Message) -> Notes:
         method = "where a POST in practice becomes a GET"
     lasting = "for good" if message.code in (301, 308) else "for now"
     why = f"The resource is elsewhere {lasting}: the client is to ask for {found[0][:120]}, {method}."
+    if message.code == 303:
+        why = f"What answers the request stands elsewhere: the client is to ask for {found[0][:120]}, {method}."
     yield Note(found[1].span, "redirect", why, f"RFC 9110, {REDIRECTS[message.code]}")
 
 

@@ -15,7 +15,7 @@ MEANINGS: dict[tuple[int, int | None], tuple[str, str]] = {
     ),
     (3, 2): ("The host is there, and does not speak the transport protocol.", "RFC 1122, 3.2.2.1"),
     (3, 3): (
-        "The host is there, and no program has this port; for TCP it would have sent a reset instead.",
+        "No program has this port, or a filter says so: for TCP the host itself would have sent a reset instead.",
         "RFC 1122, 3.2.2.1 and 4.1.3.1",
     ),
     (3, 4): (
@@ -45,7 +45,10 @@ MEANINGS_6: dict[tuple[int, int | None], tuple[str, str]] = {
     (1, 0): ("A router has no route to the destination.", "RFC 4443, 3.1"),
     (1, 1): ("A filter does not let this through, and says so; most filters say nothing.", "RFC 4443, 3.1"),
     (1, 3): ("The last router gets no answer from the host itself: it is off, or nobody has this address.", "RFC 4443, 3.1"),
-    (1, 4): ("The host is there, and no program has this port; for TCP it would have sent a reset instead.", "RFC 4443, 3.1"),
+    (1, 4): (
+        "No program has this port, or a filter says so: for TCP the host itself would have sent a reset instead.",
+        "RFC 4443, 3.1",
+    ),
     (1, None): ("The packet could not be delivered.", "RFC 4443, 3.1"),
     (2, None): (
         "The packet is larger than the next link takes, {mtu} bytes, and routers never cut IPv6 packets: the sender is to send"
@@ -123,14 +126,16 @@ def _neighbour(layer: Layer) -> Iterator[Note]:
     """Who is asked for, and what is answered (RFC 4861, 4.3 and 4.4)."""
     asked, found = layer.find("icmpv6.nd.ns.target_address"), layer.find("icmpv6.nd.na.target_address")
     if asked is not None:
-        why = f"The sender looks for the hardware address of {asked.text}, or asks whether it is still there."
-        yield Note(asked.span, "who has this address?", why, "RFC 4861, 4.3 and 7.2.2")
+        why = f"The sender looks for the hardware address of {asked.text}, or asks whether it is still there; from :: whether"
+        why += " anybody has it, before it takes it."
+        yield Note(asked.span, "who has this address?", why, "RFC 4861, 4.3 and 7.2.2; RFC 4862, 5.4.2")
     elif found is not None:
         hardware = layer.find("icmpv6.opt.target_linkaddr")
         where = f" at {bytes(hardware.value).hex(':')}" if hardware is not None and hardware.value else ""
         why = f"{found.text} is here{where}; whoever asked remembers it in its neighbour cache."
         if not layer.value("icmpv6.nd.na.flag.s", 0):
-            why = f"{found.text} is here{where}, unasked: caches that know it are to be corrected."
+            why = f"{found.text} is here{where}: said unasked, or to who wanted the address itself. Caches that know it are to"
+            why += " be corrected."
         yield Note(found.span, "neighbour found", why, "RFC 4861, 4.4 and 7.2.4")
 
 

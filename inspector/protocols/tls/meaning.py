@@ -7,7 +7,7 @@ from typing import Any
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note
-from inspector.protocols.tls.names import CIPHER_SUITES, GROUPS, SIGNATURES
+from inspector.protocols.tls.names import CIPHER_SUITES, GROUPS, SIGNALS, SIGNATURES
 from inspector.protocols.tls.wire import HELLO_RETRY, VERSIONS
 
 _E = "tls.handshake.extensions"
@@ -62,13 +62,17 @@ def _offer(read: Reader) -> list[Note]:
         why = f"The client offers everything up to {version.text}; the server may choose less."
         why += " TLS 1.3 would need the extension supported_versions."
         notes = [Note(version.span, "the offer", why, "RFC 5246, 7.4.1.2")]
-    suites = _real(read.values("tls.handshake.ciphersuite"))
+    listed = _real(read.values("tls.handshake.ciphersuite"))
+    suites = [suite for suite in listed if suite not in SIGNALS]
     group = read.first("tls.handshake.ciphersuites")
     if group is not None and suites:
         new = sum(suite in TLS13_SUITES for suite in suites)
         kinds = f", {new} of them for TLS 1.3" if new and versions else ""
         first = CIPHER_SUITES.get(suites[0], hex(suites[0]))
         why = f"{len(suites)} cipher suites{kinds}, the one that it likes best first: {first}. The server chooses one of these."
+        signals = [CIPHER_SUITES[value] for value in listed if value in SIGNALS]
+        if signals:
+            why += f" {_words(signals)} beside them is a signal and no suite."
         notes.append(Note(group.span, "cipher suites", why, "RFC 8446, 4.1.2"))
     notes += _grease_note(read)
     name = read.first(f"{_E}_server_name")
@@ -219,7 +223,7 @@ def _certificates(read: Reader) -> list[Note]:
     notes = []
     names = [field for field in found[0].walk() if field.name == "x509ce.dNSName"]
     what = f", for {_words([str(field.value) for field in names], 3)}" if names else ""
-    why = f"This side is {found[0].text}{what}. Its key signs the handshake, so nobody can only show a copy."
+    why = f"This side is {found[0].text}{what}. It must prove that it has the key to it: nobody can only show a copy."
     notes.append(Note(found[0].span, "who I am", why, reference))
     issuers = [_part(field, "x509af.issuer") for field in found]
     subjects = [_part(field, "x509af.subject") for field in found]
@@ -232,7 +236,7 @@ def _certificates(read: Reader) -> list[Note]:
         elif at + 1 < len(found) and issuers[at] == subjects[at + 1]:
             notes.append(Note(field.span, "chain", f"Issued by the next one in the list, {subjects[at + 1]}.", reference))
         elif at + 1 == len(found):
-            why = f"Issued by {issuers[at]}, which is not sent: the client must have it already."
+            why = f"Issued by {issuers[at]}, which is not sent: the other side must have it already."
             notes.append(Note(field.span, "end of the chain", why, reference))
         else:
             why = f"Issued by {issuers[at]}, which is not the next one in the list."
@@ -323,6 +327,8 @@ def _ticket(read: Reader) -> list[Note]:
         why = "With this ticket the client can come back and leave out the certificate; for how long is not said."
     else:
         why = "A lifetime of 0: the client is to throw this ticket away at once."
+    if seconds.value and nonce is None:
+        why += " The time is a hint: the server may forget sooner."
     notes = [Note(read.layer.span, "a ticket", why, reference)]
     early = read.first("tls.early_data.max_early_data_size")
     if early is not None:

@@ -418,6 +418,7 @@ CIPHER_SUITES = {
     0xFFE1: "SSL_RSA_FIPS_WITH_DES_CBC_SHA",
 }
 
+SIGNALS = frozenset({0x00FF, 0x5600})  # in the list of suites, and none: RFC 5746, 3.3; RFC 7507, 2
 EXTENSIONS = {
     0: "server_name",
     1: "max_fragment_length",

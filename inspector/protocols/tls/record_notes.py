@@ -12,8 +12,10 @@ ALERT_NOTES = {
     0: "The sender has said all it will say. Without this alert an end could have been cut off by somebody on the way.",
     10: "The sender got a message that has no place at this point.",
     20: "A record did not authenticate: it was changed on the way, or the two sides do not have the same keys.",
-    40: "The sender finds nothing in the other side's offer that it accepts (versions, cipher suites, groups).",
-    42: "The sender finds the other side's certificate damaged, or its signature wrong.",
+    40: "The sender finds nothing in the other side's offer that it accepts (versions, cipher suites, groups); before TLS 1.3"
+    " also for want of a client certificate.",
+    42: "The sender finds the other side's certificate damaged, or its signature wrong; some libraries also say so when it is"
+    " made for another name.",
     43: "The other side's certificate is of a kind that the sender cannot use.",
     44: "The authority has taken the other side's certificate back.",
     45: "The other side's certificate is not valid now: it has expired, or the sender's clock is wrong.",

@@ -255,8 +255,9 @@ class WalkView(View):
             verb = ("takes off" if up else "adds") if stage.added > 0 else ("gives back" if up else "saves")
             text.append(f" {verb} {abs(stage.added):,} bytes{share}")
         text.append(".\n")
-        text.append("Looked at on the way by ", "bold")
-        text.append(f"{stage.looks}.\n")
+        if stage.looks:
+            text.append("Looked at on the way by ", "bold")
+            text.append(f"{stage.looks}.\n")
         carried = ", ".join(map(str, walk.packets[:6])) + (f" … {len(walk.packets):,} in all" if len(walk.packets) > 6 else "")
         over = walk.wire - walk.content
         text.append("Overhead ", "bold")
