@@ -30,7 +30,7 @@ def notes(layer: Layer, found: Finding) -> Iterator[Note]:
     if flags & SYN:
         yield _opens(layer, flags, raw)
     if flags & RST:
-        yield _resets(layer, flags, flags_field, found)
+        yield _resets(layer, flags, flags_field)
     if length:
         yield _data(layer, flags, length, raw)
     if flags & FIN:
@@ -61,14 +61,16 @@ def _opens(layer: Layer, flags: int, raw: Field) -> Note:
     return Note(raw.span, title, f"{why[0].upper()}{why[1:]}.", "RFC 9293, 3.4.1, 3.5 and 3.7.1; RFC 7323, 2.2")
 
 
-def _resets(layer: Layer, flags: int, at: Field, found: Finding) -> Note:
-    if flags & ACK:
+def _resets(layer: Layer, flags: int, at: Field) -> Note:
+    """By its numbers: the answer to a segment without ACK has the number 0 and acknowledges it (RFC 9293, 3.5.2)."""
+    if flags & ACK and not layer.value("tcp.seq_raw", 0):
         number = f"{int(layer.value('tcp.ack', 0)):,}"
-        why = f"The reset acknowledges {number}, so that the other end knows which segments it answers."
+        why = f"The reset acknowledges {number}, so that the other end knows which segment it answers."
     else:
         number = f"{int(layer.value('tcp.seq', 0)):,}"
         why = f"The reset carries the number {number}, which must lie in the other end's window to count."
-    return Note(at.span, "reset", f"{why} Nothing is sent after it, and it is not answered.", "RFC 9293, 3.5.2 and 3.5.3")
+    why += " Its sender keeps nothing of the connection, and no reset is sent in answer."
+    return Note(at.span, "reset", why, "RFC 9293, 3.5.2 and 3.5.3")
 
 
 def _data(layer: Layer, flags: int, length: int, raw: Field) -> Note:

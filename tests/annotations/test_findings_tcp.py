@@ -172,6 +172,14 @@ def test_time_wait_is_claimed_only_where_somebody_waits(tmp_path: Path) -> None:
     assert "closed-first" not in wire.codes(tmp_path)
 
 
+def test_a_server_that_closes_a_websocket_does_what_it_must() -> None:
+    """RFC 6455, 7.1.1: the server closes the TCP connection first, and holds the port pair."""
+    session = open_session("websocket-chat")
+    found = {finding.code for finding in session.findings()}
+    session.close()
+    assert "closed-first" not in found
+
+
 @pytest.mark.parametrize(("end", "connections", "times"), [(1, 1, 1), (1, 3, 3), (0, 3, 0), (0, 120, 120)])
 def test_time_wait_is_one_finding_for_an_end_and_at_a_client_only_where_it_may_run_out_of_ports(
     end: int, connections: int, times: int, tmp_path: Path

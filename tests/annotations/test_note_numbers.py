@@ -23,6 +23,7 @@ from inspector.export.pcapng import Extras, write
 from inspector.session import Session, open_session
 from inspector.sources.bundled import bundled
 from inspector.streams.tcp_layer import enrich
+from inspector.streams.transports import place as add_places
 
 # A number by itself, or octets in hexadecimal; not what is part of a name or an address (`x25519`, `TLS 1.3`, `HTTP/1`).
 NUMBER = re.compile(
@@ -92,7 +93,7 @@ def own(capture: Session, number: int, data: bytes | None = None) -> Dissection:
     packet = capture.packet(number)
     changed = packet if data is None else packet._replace(data=data, wire_length=len(data))
     result = capture.engine.dissect(changed, lambda: changed.data)
-    capture._enrich(result)
+    add_places(result, capture.index.flows, capture.registry)
     tcp, flow = result.last("tcp"), capture.index.flow_of(number)
     if tcp is not None and flow >= 0:
         direction = capture.index.value("direction", number)

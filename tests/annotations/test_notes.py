@@ -57,6 +57,13 @@ def test_every_layer_of_every_packet_has_a_note_of_its_own(name: str) -> None:
         ("long-polling", 12, "The client has 1 s"),
         ("jwt", 43, "What it sent is refused: The access token expired."),
         ("jwt", 14, "3 pairs of a name and a value in 90 bytes"),
+        ("tcp-refused", 10, "The reset acknowledges 1, so that the other end knows which segment it answers."),
+        ("tcp-reset", 20, "The reset carries the number 2,766, which must lie in the other end's window to count."),
+        ("http-get-lo", 1, "is no checksum yet, only the sum of the pseudo-header"),
+        ("http-get", 3, "covers the addresses too"),
+        ("async-job", 31, "What answers the request stands elsewhere"),  # 303 does not say that the resource has moved
+        ("https-tls12", 12, "30 cipher suites, 3 of them for TLS 1.3"),  # and a signal in the same list
+        ("https-tls12", 12, "TLS_EMPTY_RENEGOTIATION_INFO_SCSV beside them is a signal and no suite."),
     ],
 )
 def test_what_real_services_say(capture: str, number: int, words: str) -> None:

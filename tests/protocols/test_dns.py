@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from talk import C, S, talk
 
+from inspector.annotations.story.setup import answer
 from inspector.core.field import cell
 from inspector.core.layer import Layer
 from inspector.core.packet import Packet
@@ -181,3 +182,13 @@ def test_notes_follow_the_opcode_and_the_question() -> None:
     assert "alias" in titles and titles["no such name"].startswith("The name at the end of the aliases")
     forgotten = dissect(message([b"\xc0\x0c\0\1\0\1" + bytes(4) + b"\0\4\xc0\0\2\x50"])).notes
     assert any(note.title == "time to live" and "nobody is to remember it" in note.why for note in forgotten)
+
+
+def test_a_referral_says_nothing_of_what_there_is() -> None:
+    """NOERROR without an answer: other servers are named (RFC 1034, 4.3.2), or the name has no such record (RFC 2308, 2.2)."""
+    question = b"\x01x\x07example\0\0\1\0\1"
+    servers = b"\xc0\x0e\0\2\0\1\0\0\0\x3c\0\5\2ns\xc0\x0e"  # of the zone that the name lies in
+    referral = dissect(bytes.fromhex("0001800000010000 0001 0000") + question + servers)
+    assert answer("A", referral) == "the server does not know, and names servers that do"
+    empty = dissect(bytes.fromhex("000180000001000000000000") + question)
+    assert answer("A", empty) == "the name exists and has no A record"

@@ -209,9 +209,11 @@ def idle_cutoff(c: Connection) -> Iterator[Finding]:
     for seconds in IDLE_CUTS_S:
         if abs(silence - seconds * 1e9) <= IDLE_SHARE * seconds * 1e9:
             closer = c.who(int(c.direction[row]))
-            cause = f"{closer} closed the connection after {milliseconds(silence)} of silence: an idle time-out of {seconds} s"
+            cause = f"{closer} closed the connection after {milliseconds(silence)} of silence"
+            cause += f": as long as an idle time-out of {seconds} s"
             cure = "send a heartbeat more often than that, or let the client's idle time-out be the shorter one"
-            yield c.finding("idle-cutoff", Severity.NOTE, [row, int(data[-1])], cause, cure, "RFC 9112, 9.5")
+            reference = "RFC 9112, 9.5 (HTTP); RFC 9293, 3.8.4 (keep-alive)"
+            yield c.finding("idle-cutoff", Severity.NOTE, [row, int(data[-1])], cause, cure, reference)
             return
 
 

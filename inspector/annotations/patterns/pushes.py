@@ -47,7 +47,7 @@ def event_streams(scene: Scene) -> Iterator[tuple[Pattern, list[Exchange]]]:
         elif len(packets) < 2:
             counter.append("all of it came at once: a response like any other, in the form of events")
         polls = max(sum(one.ended - one.begun for one in own) // SECOND, 1)
-        instead = f"short polling each second: about {polls} requests"
+        instead = f"short polling each second: about {counted(polls, 'request')}"
         sure = Confidence.HIGH if len(packets) > 1 else Confidence.MEDIUM if events or lasted > SECOND else Confidence.LOW
         yield pattern(EVENT_STREAM, sure, own, evidence, counter, cost(own, None, None, instead)), own
 
@@ -61,7 +61,7 @@ def websockets(scene: Scene) -> Iterator[tuple[Pattern, list[Exchange]]]:
         up = len(exchange.items) - len(down)
         octets = sum(item.pdu.span.size for item in exchange.items)
         polls = max((exchange.ended - exchange.begun) // SECOND, 1)
-        instead = f"short polling each second: about {polls} requests"
+        instead = f"short polling each second: about {counted(polls, 'request')}"
         paid = cost([exchange], None, None, instead)._replace(octets=cost([exchange]).octets + octets)
         evidence = [f"101 Switching Protocols, then {counted(len(down), 'message')} from the server and {up} from the client"]
         if unasked:

@@ -68,6 +68,10 @@ def explain(layer: Layer) -> list[Note]:
         why = f"{checksum.text}: the sender made none, which IPv4 allows, and IPv6 for some tunnels only: damage goes"
         why += " unnoticed."
         notes.append(Note(checksum.span, "no checksum", why, "RFC 768; RFC 8200, 8.1; RFC 6936, 5", Rank.DETAIL))
+    elif checksum is not None and any(issue.code == "checksum-offloaded" for issue in layer.issues):
+        why = f"{checksum.text} is no checksum yet, only the sum of the pseudo-header (addresses, protocol, length): the rest"
+        why += " was left to the network card."
+        notes.append(Note(checksum.span, "checksum", why, "RFC 768", Rank.BACKGROUND))
     elif checksum is not None:
         why = f"{checksum.text} covers the addresses too (a pseudo-header): a datagram that went astray is dropped, and"
         why += " nobody told."
