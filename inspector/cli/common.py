@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inspector.query.filters import Filter
     from inspector.session import Session
 
-LINES_AT_A_TIME = 4096
+LINES_AT_A_TIME, CHARACTERS_AT_A_TIME = 4096, 1 << 22
 File = Annotated[str, typer.Argument(metavar="FILE|NAME|-", help="A capture file, a bundled capture, or - for a pipe.")]
 Files = Annotated[
     list[str],
@@ -131,13 +131,16 @@ def told(value: Any, secrets: bool) -> Any:
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Print many lines, some thousand at a time."""
+    """Print many lines, some thousand at a time, or as many as are some megabytes."""
     pending: list[str] = []
+    size = 0
     for line in lines:
         pending.append(line)
-        if len(pending) >= LINES_AT_A_TIME:
+        size += len(line)
+        if len(pending) >= LINES_AT_A_TIME or size >= CHARACTERS_AT_A_TIME:
             sys.stdout.write("\n".join(pending) + "\n")
             pending.clear()
+            size = 0
     if pending:
         sys.stdout.write("\n".join(pending) + "\n")
 

@@ -13,6 +13,7 @@ import typer
 
 from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, opened, seconds, write_lines
 from inspector.core.errors import InspectError
+from inspector.core.limits import MAX_LINE
 from inspector.core.text import decode, printable
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def as_text(chunks: Iterable[Chunk], apart: bool) -> Iterator[str]:
         *whole, pending = (pending + chunk.data).split(b"\n")
         for line in whole:
             yield _line(line)
+        if len(pending) > MAX_LINE:  # each further piece would copy it once more
+            yield _line(pending)
+            pending = b""
     if pending:
         yield from _lines(pending)
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from inspector.cli import app
 from inspector.cli.follow import as_object, as_text
 from inspector.core.errors import InspectError
+from inspector.core.limits import MAX_LINE
 from inspector.export.follow import Stream, follow, parse
 from inspector.session import open_session
 from inspector.sources.bundled import bundled, captures_folder
 from tests.annotations.wire import ACK, RST, Wire
+from tests.made import connection, opened
 
 
 def test_names_of_streams() -> None:
@@ -143,3 +146,11 @@ def test_what_is_not_there_is_said() -> None:
     with pytest.raises(InspectError, match="numbered 0 to"):
         list(follow(session, Stream("tcp", 99)))
     session.close()
+
+
+def test_a_stream_without_lines_is_shown_in_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each further segment would copy all that came before."""
+    opened(tmp_path, connection(4000, (0, bytes(300_000)), size=1000, server=9)).close()
+    app(["follow", str(tmp_path / "made.pcap"), "--stream", "0"])
+    out = capsys.readouterr().out
+    assert out.count("\\0") == 300_000 and max(map(len, out.splitlines())) < 2 * (MAX_LINE + 1001)
