@@ -269,6 +269,8 @@ def main() -> int:
         for number in range(total):
             if time.perf_counter() - start > options.seconds:
                 break
+            if number and number % 500 == 0:
+                print(f"{number:,} of {total:,} after {time.perf_counter() - start:.0f} s", flush=True)
             if number < len(own):
                 path, label = own[number], own[number].name
             else:
@@ -284,8 +286,6 @@ def main() -> int:
             if every and number % every == 0:
                 run.walk(path, label)
             done += 1
-            if done % 500 == 0:
-                print(f"{done:,} of {total:,} after {time.perf_counter() - start:.0f} s", flush=True)
     print(f"{min(done, len(own)):,} captures, {max(done - len(own), 0):,} mutations, {time.perf_counter() - start:.0f} s")
     run.report()
     return bool(run.failures)
