@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from inspector.capture.interfaces import links
 from inspector.capture.options import Options
 from inspector.capture.ownership import Owners, Proof, write
 from inspector.capture.privileges import become_user, drop_all
+from inspector.core.errors import InspectError
 
 LAST_PACKETS = 0.3  # seconds until the last acknowledgements are through
 
@@ -44,6 +46,8 @@ def record(words: Sequence[str], interfaces: Sequence[str] = (), path: str = "",
     """
     with Broker() as broker:
         become_user()  # whom the command runs as. Root itself keeps its rights: it must see what the command holds open
+        if path:
+            _writable(path)  # before the command has done its work, which cannot always be done twice
         adopt_orphans()
         with private_folder("record") as folder:
             keylog = empty_keylog(folder)
@@ -68,6 +72,17 @@ def record(words: Sequence[str], interfaces: Sequence[str] = (), path: str = "",
     if capture.dropped:
         says.append(f"{capture.dropped:,} packets were lost: the capture could not keep up")
     return Recorded(status, path, packets, [*capture.troubles, *says])
+
+
+def _writable(path: str) -> None:
+    """Raises InspectError where a file cannot be written there."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise InspectError(f"-w {path}: a directory; name a file in it")
+    if not os.path.isdir(folder):
+        raise InspectError(f"-w {path}: there is no directory {folder}")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise InspectError(f"-w {path}: you may not write there")
 
 
 def _all() -> tuple[str, ...]:
@@ -113,7 +128,7 @@ def _keep(
     if family.failure:
         says.append(f"the sockets of the command could not be seen ({family.failure}): most owners are not proven")
     if unproven := proofs.count(Proof.NONE):
-        says.append(f"{unproven} conversations are kept whose owner is not proven; their first packets say so")
+        says.append(f"conversations that are kept although their owner is not proven: {unproven}; their first packets say so")
     if (others := proofs.count(Proof.OTHER)) and not everything:
-        says.append(f"{others} conversations of other programs are left out; --all keeps them")
+        says.append(f"conversations of other programs, which are left out: {others}; --all keeps them")
     return packets, says

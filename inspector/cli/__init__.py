@@ -81,5 +81,6 @@ def app(arguments: Sequence[str]) -> int:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        raise InspectError(f"{message().rstrip('.')}; `osi-inspect --help` shows the usage") from None
+        help = f"osi-inspect {f'{wanted} ' if wanted in COMMANDS else ''}--help"
+        raise InspectError(f"{message().rstrip('.')}; `{help}` shows the usage") from None
     return status if isinstance(status, int) else 0

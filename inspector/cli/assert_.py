@@ -27,7 +27,7 @@ def command(
     keylog: Keylog = None,
     rules: DecodeAs = None,
 ) -> int:
-    """Check that a condition holds for every exchange; exit with status 1 where it does not."""
+    """Check a condition for every exchange; or exit with status 1."""
     from inspector.query.exchanges import Assertion
 
     asserted = Assertion(condition)

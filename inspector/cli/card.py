@@ -13,18 +13,25 @@ WIDTH = 120
 
 
 def command(
-    protocols: Annotated[list[str], typer.Argument(metavar="PROTOCOL…", help="tcp, http2, websocket …; several are compared.")],
+    protocols: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PROTOCOL…]", help="tcp, http2, websocket …; several are compared, all are listed for none."),
+    ] = None,
     file: Annotated[
         str | None, typer.Option("--file", metavar="FILE|NAME", help="Show the bytes of this capture, too.")
     ] = None,
     as_json: AsJson = False,
     keylog: Keylog = None,
 ) -> None:
-    """Show what a protocol is by eight properties, or compare several."""
-    from inspector.annotations.cards import TITLES, evidence, find, properties, table
+    """Show eight properties of protocols, side by side."""
+    from inspector.annotations.cards import TITLES, card_of, evidence, find, properties, table
     from inspector.dissection.engine import make_registry
 
     registry = make_registry(None).protocols
+    if not protocols:
+        known = sorted((one for one in registry.values() if card_of(one) is not None), key=lambda one: (one.osi, one.name))
+        write_lines(f"{one.name:14} layer {one.osi}  {one.title}" for one in known)
+        return
     found = [find(name, registry) for name in protocols]
     proofs = {}
     if file is not None:

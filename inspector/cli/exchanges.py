@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from inspector.session import Session
     from inspector.streams.exchanges import Exchange, Item, Part
 
+NOTICED = 100_000_000  # ns that people notice
 
 def command(
     files: Files,
@@ -134,10 +135,10 @@ def _part(session: Session, part: Part | None) -> dict[str, Any] | None:
 
 
 def as_text(session: Session, exchanges: Iterable[Exchange], secrets: bool = False) -> Iterator[str]:
-    """A line an exchange; below it the phases that only the first of a connection has, and what is inside."""
+    """A line an exchange; below it where its time went, unless it was quick and opened no connection, and what is inside."""
     base = int(session.index.column("time_ns")[0])
     for exchange in exchanges:
-        phases = exchange.phases
+        phases, lasted = exchange.phases, exchange.ended - exchange.begun
         size = exchange.response.size if exchange.response is not None else 0
         request = f"{printable(exchange.method):7} {_url(exchange, secrets) or '(the request is not in this capture)'}"
         whole = "" if exchange.complete or not exchange.status else "  not whole"
@@ -145,10 +146,10 @@ def as_text(session: Session, exchanges: Iterable[Exchange], secrets: bool = Fal
         yield (
             f"{exchange.number:>6}  {(exchange.begun - base) / 1e9:11.6f}  tcp {exchange.stream}{substream:6} "
             f"{request}  → {_answer(exchange.status, exchange.reason, exchange.media)}  {size:,} bytes"
-            f"  in {human_time(exchange.ended - exchange.begun)}{whole}"
+            f"  in {human_time(lasted)}{whole}"
         )
-        if phases.connect >= 0 or phases.tls >= 0 or phases.dns >= 0 or exchange.items:
-            shown = [f"{name} {human_time(value)}" for name, value in phases._asdict().items() if value >= 0]
+        if phases.connect >= 0 or phases.tls >= 0 or phases.dns >= 0 or exchange.items or lasted >= NOTICED:
+            shown = [f"{name} {human_time(value)}" for name, value in phases._asdict().items() if value > 0]
             yield f"{'':8}{' · '.join(shown)}"
         for item in (*exchange.items, *([exchange.outcome] if exchange.outcome is not None else [])):
             yield _item(session, exchange, item, secrets)

@@ -32,7 +32,7 @@ def command(
     keylog: Keylog = None,
     rules: DecodeAs = None,
 ) -> int:
-    """Say what is wrong or worth knowing, with evidence, cause and cure."""
+    """Say what is wrong or worth knowing: evidence, cause, cure."""
     with opened(files, keylog, rules) as session:
         found = session.findings()
         if as_json:

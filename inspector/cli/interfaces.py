@@ -10,7 +10,7 @@ LOOK = 0.3  # seconds in which activity is watched
 
 
 def command(as_json: AsJson = False) -> None:
-    """List the interfaces: state, addresses, link type, packets a second."""
+    """List the interfaces, their addresses and packets a second."""
     import json
 
     from inspector.capture.interfaces import ETHERNET, RAW, links

@@ -20,15 +20,20 @@ WIDTH = 100
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A bundled capture; `osi-inspect captures` lists them.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A bundled capture; all are listed where it is left out.")
+    ] = None,
     as_text: Annotated[bool, typer.Option("--text", help="As text, also in a terminal: Enter for each answer.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Go through a bundled capture: a question at each stop, and the answer after it."""
+    """Go through a bundled capture, with a question at each stop."""
     from inspector.annotations.lessons import lesson
     from inspector.session import open_session
     from inspector.sources.bundled import bundled
 
+    if name is None:
+        write_lines(f"{one.name:22} {one.title}" for one in bundled())
+        return
     capture = next((one for one in bundled() if one.name == name), None)
     if capture is None:
         raise InspectError(f"{printable(name, 40)} is no bundled capture; `osi-inspect captures` lists them")

@@ -20,7 +20,7 @@ def command(
     keylog: Keylog = None,
     rules: DecodeAs = None,
 ) -> None:
-    """Say which communication patterns a capture shows: polling, push, jobs, pools, where state lives."""
+    """Say how the programs talk: polling, push, jobs, pools."""
     with opened(files, keylog, rules) as session:
         found = session.patterns()
         if as_json:

@@ -19,7 +19,7 @@ def command(
     everything: Annotated[bool, typer.Option("--all", help="Keep the packets of the whole machine.")] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the exchanges to standard error; open nothing.")] = False,
 ) -> None:
-    """Run a command, record its packets and its TLS keys into one pcapng file, and open that."""
+    """Run a command, record its packets and TLS keys, and open them."""
     from inspector.capture.recording import NotStarted, record
 
     try:

@@ -20,7 +20,7 @@ def command(
     rules: DecodeAs = None,
     proto: Proto = None,
 ) -> None:
-    """Walk a message through the seven layers: what each adds, who looks at it, what is checked."""
+    """Walk a message down seven layers, and up again."""
     from inspector.annotations.walk import lines, walk
 
     with opened(files, keylog, rules, proto) as session:

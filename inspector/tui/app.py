@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -38,6 +39,11 @@ class InspectorApp(App[None]):
         self.theme = "textual-dark"
         home = HomeScreen() if self._session is None else CaptureScreen(self._session, self._first)
         self.push_screen(self._begin or home)
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that no widget took: what was typed on before the line to type in had the focus belongs to that line."""
+        if event.is_printable and isinstance(self.screen, CaptureScreen) and self.screen.type_on(event.character or ""):
+            event.prevent_default()
 
     def action_turn_theme(self) -> None:
         """From the dark theme to the light one, and back."""

@@ -184,6 +184,13 @@ def test_no_such_command() -> None:
     assert "no-such-command-anywhere: no such command" in done.stderr
 
 
+def test_a_file_that_cannot_be_written_is_told_before_the_command_runs(tmp_path: Path) -> None:
+    done = record("-w", str(tmp_path / "no" / "x.pcapng"), "--", "touch", str(tmp_path / "touched"))
+    assert done.returncode == 2 and f"there is no directory {tmp_path / 'no'}" in done.stderr
+    assert "a directory" in record("-w", str(tmp_path), "--", "touch", str(tmp_path / "touched")).stderr
+    assert not (tmp_path / "touched").exists()
+
+
 def test_no_such_interface() -> None:
     done = record("-i", "nowhere0", "--", "true")
     assert done.returncode == 2 and "nowhere0" in done.stderr and "Traceback" not in done.stderr

@@ -106,6 +106,7 @@ def test_an_unreadable_file(tmp_path: Path) -> None:
 BAD = [
     (("fields", SSE, "-e", "tcp.prot"), "did you mean tcp."),
     (("fields", SSE), "-e"),
+    (("follow", SSE), "osi-inspect follow --help"),
     (("fields", SSE, "-e", "tcp.port", "-E", "header=maybe"), "header=y"),
     (("show", SSE, "-Y", "tcp.prot == 80"), "did you mean tcp.port?"),
     (("show", SSE, "-Y", "tcp.port = 80"), "column 10"),
@@ -216,6 +217,24 @@ def test_exchanges() -> None:
     har = json.loads(run("exchanges", SSE, "--har").stdout)
     assert har["log"]["entries"][0]["response"]["status"] == 200
     assert run("exchanges", SSE, "-Y", "frame.number == 1").stdout.decode().startswith("no exchange")
+
+
+def test_exchanges_say_where_the_time_went_that_somebody_waited() -> None:
+    lines = run("exchanges", "slow-server").stdout.decode().splitlines()
+    at = next(at for at, line in enumerate(lines) if "/statistics" in line)
+    assert lines[at + 1].strip() == "wait 1.533 s"  # the second request of its connection: the server took it all
+    quick = run("exchanges", "jwt").stdout.decode().splitlines()
+    assert "wait" not in quick[quick.index(next(line for line in quick if " 2 " in line[:8])) + 1]
+
+
+def test_what_there_is_is_listed() -> None:
+    cards, lessons = (run(command).stdout.decode().splitlines() for command in ("card", "lesson"))
+    assert any(line.split() == ["http2", "layer", "7", "HTTP/2"] for line in cards)
+    assert any(line.startswith("sse-cut ") for line in lessons)
+
+
+def test_help_cuts_no_sentence() -> None:
+    assert "..." not in run("--help", COLUMNS="80").stdout.decode().partition("Commands:")[2]
 
 
 def test_follow() -> None:

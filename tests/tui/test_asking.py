@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from driving import drive, press, screen_text, settle, type_in
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -30,6 +31,18 @@ def test_filter_narrows_the_list_and_escape_shows_all() -> None:
         assert packets.total == 42 and packets.cursor == 20
 
     drive(steps, "sse", start=18)
+
+
+def test_who_types_faster_than_the_line_opens_loses_nothing() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        for key in ("slash", *"tcp", "enter"):  # a pasted line: all of it is there before the first key was heard
+            pilot.app.post_message(events.Key(key, "/" if key == "slash" else key if len(key) == 1 else None))
+        await settle(pilot)
+        await settle(pilot)
+        assert screen.query_one(AskLine).query_one(Input).value == "tcp"
+        assert "only tcp" in screen_text(screen) and screen.view.key == "packets"
+
+    drive(steps, "sse")
 
 
 def test_a_wrong_filter_points_at_its_column_and_changes_nothing() -> None:
@@ -147,7 +160,7 @@ def test_a_click_on_the_line_of_keys_presses_one() -> None:
         await pilot.click(KeyLine, offset=(line.index("Filter") + 2, 0))
         await settle(pilot)
         assert screen.query_one(AskLine).open
-        assert screen_text(screen).splitlines()[-1].startswith(" tab Complete")
+        assert screen_text(screen).splitlines()[-1].startswith(" ⏎ Done  tab Complete")
         await press(pilot, "escape")
         assert screen_text(screen).splitlines()[-1] == line
 

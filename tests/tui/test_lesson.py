@@ -33,6 +33,10 @@ def test_a_lesson_asks_answers_and_goes_on() -> None:
         assert not screen.query_one(LessonPane).display and packets.cursor == 38
         await press(pilot, "space")  # is nobody's key any more
         assert not screen.query_one(LessonPane).display
+        await press(pilot, "L")
+        assert screen.query_one(LessonPane).display
+        await press(pilot, "escape")
+        assert not screen.query_one(LessonPane).display and screen.query_one("#why").display
 
     drive(steps, "sse", size=(140, 45))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from driving import drive, press, screen_text, settle
@@ -11,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import ContentSwitcher
 
 from inspector.session import open_session
+from inspector.sources.bundled import captures_folder
 from inspector.tui.app import InspectorApp
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.views import VIEWS
@@ -87,3 +89,28 @@ def test_a_view_that_was_shown_too_early_is_filled(key: str, monkeypatch: pytest
         session.close()
 
     asyncio.run(run())
+
+
+def test_a_long_name_leaves_the_title_what_goes_on(tmp_path: Path) -> None:
+    copy = tmp_path / f"{'a-long-name-' * 8}.pcapng"
+    copy.write_bytes((captures_folder() / "sse.pcapng").read_bytes())
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        for width, height in ((80, 24), (120, 40)):
+            await pilot.resize_terminal(width, height)
+            await settle(pilot)
+            title = screen_text(screen).splitlines()[0].rstrip()
+            assert title.endswith("… · 42 packets · 2 conversations") and len(title) == width
+
+    drive(steps, str(copy))
+
+
+def test_a_time_of_day_is_whole() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "t")
+        for width in (80, 120):
+            await pilot.resize_terminal(width, 40)
+            await settle(pilot)
+            assert "02:37:47.277113" in screen_text(screen)
+
+    drive(steps, "sse")

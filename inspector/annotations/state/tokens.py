@@ -54,9 +54,8 @@ def words(found: Token, now_ns: int) -> str:
             text = f"{_TIMES[name]} {moment:%Y-%m-%d %H:%M:%S} UTC"
             if name == "exp":
                 left = value - now_ns / 1e9
-                text += (
-                    f" ({abs(left):,.0f} seconds {'from this packet on' if left > 0 else 'before this packet: it has expired'})"
-                )
+                far = f"{abs(left):,.{0 if abs(left) >= 10 else 3}f} seconds"
+                text += f" ({far} {'from this packet on' if left > 0 else 'before this packet: it has expired'})"
             said.append(text)
         elif _SECRET_CLAIMS.search(name):
             said.append(f"{printable(name, SHOWN)} (not shown)")

@@ -306,7 +306,7 @@ def _arrival(capture: Narrated, ends: Ends, exchange: Exchange, items: list[Item
         text = f"{who} sends {many(len(items), 'message')} at once: {'; '.join(_said(capture, item.pdu) for item in items)}"
     if first.first != first.complete:
         late = capture.time_of(first.complete) - capture.time_of(first.first)
-        text += f" (begun in packet {first.first}, whole only {duration(late)} later)"
+        text += f" (begun in packet {first.first}, whole {duration(late)} later)"
     return step(capture, "events", packets, sentence(text), exchange.flow)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from rich.cells import cell_len
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,6 +21,7 @@ from textual.worker import get_current_worker
 from inspector.core.errors import InspectError
 from inspector.core.text import printable
 from inspector.session import Session
+from inspector.tui.cells import counted, fit
 from inspector.tui.finding import Found, search, wanted
 from inspector.tui.messages import Asked, Copied, Decrypts, GoTo, Loaded, Matched, ShowFlow
 from inspector.tui.taking import save_body
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
 TELL = 0.2  # seconds between two looks at how far loading is
+NAME = 12  # columns that a title keeps for the name of the capture where there is little room
 TINY = 20  # lines below which only the list is left
 
 
@@ -109,6 +112,7 @@ class CaptureScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < NARROW[0] or event.size.height < NARROW[1], "narrow")
         self.set_class(event.size.height < TINY, "tiny")
+        self._title()
 
     # --- loading, in a thread
 
@@ -165,15 +169,16 @@ class CaptureScreen(Screen[None]):
 
     def _title(self) -> None:
         session = self.session
-        flows = len(session.index.flows)
-        text = f" osi-inspect · {printable(session.title)} · {session.count:,} packets · {flows:,} conversations{self.state()}"
+        flows, name = len(session.index.flows), printable(session.title)
+        text = f" · {counted(session.count, 'packet')} · {counted(flows, 'conversation')}{self.state()}"
         if self._decrypted:
             text += " · decrypted"
         if self._filter:
             text += f" · only {printable(self._filter)} (Esc: all)"
         if self._busy:
             text += f" · {self._busy} (Esc stops)"
-        self.query_one("#title", Static).update(text, layout=False)
+        name = fit(name, min(cell_len(name), max(self.size.width - cell_len(f" osi-inspect · {text}"), NAME)))
+        self.query_one("#title", Static).update(f" osi-inspect · {name}{text}", layout=False)
 
     def state(self) -> str:
         """What goes on with the capture, for the title."""
@@ -324,6 +329,13 @@ class CaptureScreen(Screen[None]):
         self._title()
 
     # --- the line to type in
+
+    def type_on(self, text: str) -> bool:
+        """Put a text into the line to type in; false where nothing is asked."""
+        line = self.query_one(AskLine)
+        if line.open:
+            line.type_on(text)
+        return line.open
 
     def action_ask(self) -> None:
         self.query_one(AskLine).ask("go", "Go to packet")
@@ -485,6 +497,9 @@ class CaptureScreen(Screen[None]):
             self._say("")
         elif self._filter and self.view is self._views["packets"]:
             self._narrow(None, "")
+        elif self._lesson is not None and self._lesson.display:
+            self._lesson.display = False
+            self._taught()
         else:
             self.view.focus_main()
 

@@ -20,7 +20,7 @@ Everywhere
   Ctrl-F n N   look for a text, or for bytes as 0x0d0a; next, before
   Ctrl-G       go to packet N
   Tab  \\       next pane; zoom it, and back
-  Esc          back: from the line, the zoom, the search, the filter
+  Esc          back: from the line, zoom, search, filter, lesson
   w            save the packets in the list as pcapng
   L            the lesson on a bundled capture: space shows the answer,
                then the next stop; backspace goes back
@@ -30,7 +30,7 @@ Everywhere
 1 Packets
   ↑ ↓ j k g G  previous, next; first, last
   [ ]          one layer down, one layer up
-  b  t         the next buffer; times: relative, of day, since the one before
+  b  t         the next buffer; time since the first, of day, since the last
   m '          mark a packet; the next marked one
   r            from a request to its response, and back
   c  C         copy; copy the request as a curl command

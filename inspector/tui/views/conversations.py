@@ -19,7 +19,7 @@ from inspector.core.text import printable
 from inspector.session import Session
 from inspector.streams.endings import Endings
 from inspector.streams.tcp_layer import completeness
-from inspector.tui.cells import fit, octets, right, seconds
+from inspector.tui.cells import counted, fit, octets, right, seconds
 from inspector.tui.messages import ShowFlow
 from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece
@@ -126,7 +126,7 @@ class ConversationTable(LineList):
     def _arrange(self) -> None:
         chosen = self.flow
         self._order = self._sorted()
-        self.border_subtitle = f"{self.total:,} conversations, by {self._titles()[self.sort].strip('→← ').lower()}"
+        self.border_subtitle = f"{counted(self.total, 'conversation')}, by {self._titles()[self.sort].strip('→← ').lower()}"
         self.resize_lines()
         self.choose(chosen)
         self.scrolled()

@@ -12,7 +12,7 @@ from textual.worker import get_current_worker
 
 from inspector.core.text import printable
 from inspector.session import Session
-from inspector.tui.cells import fit
+from inspector.tui.cells import counted, fit
 from inspector.tui.views.view import View
 from inspector.tui.widgets.entry_list import Entry, EntryList, packet_links
 from inspector.tui.widgets.line_list import Piece
@@ -51,7 +51,7 @@ class PatternList(EntryList):
 
     def _found(self, found: list[Pattern]) -> None:
         self._patterns = found
-        self.border_subtitle = f"{len(found):,} patterns, the surest first"
+        self.border_subtitle = f"{counted(len(found), 'pattern')}, the surest first"
         self.renew()
 
     def entries(self, width: int) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from textual.worker import get_current_worker
 
 from inspector.core.text import printable
 from inspector.session import Session
-from inspector.tui.cells import fit, right
+from inspector.tui.cells import counted, fit, right
 from inspector.tui.messages import GoTo
 from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece
@@ -101,7 +101,7 @@ class StoryList(LineList):
         self._said = ""
         if sum(1 + len(step.steps) for step in steps) <= FEW:
             self._opened = {id(step) for step in steps if step.kind == "group"}
-        self.border_subtitle = f"{len(steps):,} steps"
+        self.border_subtitle = counted(len(steps), "step")
         self._fold()
         if first or self._session.complete:  # of a growing capture, the cursor stays where the user has put it
             self.near(self._wanted)

@@ -29,6 +29,7 @@ class Answer(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "Complete"),
+        Binding("enter", "submit", "Done"),
         Binding("down", "hint(1)", show=False),
         Binding("up", "hint(-1)", show=False),
     ]
@@ -86,7 +87,11 @@ class AskLine(Vertical):
         box.cursor_position = len(value)
         self._look(value)
         self.display = True
-        box.focus()
+        self.screen.set_focus(box)  # at once: the next keys may be here already
+
+    def type_on(self, text: str) -> None:
+        """As if it was typed into the line."""
+        self.query_one(Answer).insert_text_at_cursor(text)
 
     def complain(self, text: str, column: int = -1) -> None:
         """What is wrong with the answer, under a mark at its column (from 0) where one is known."""

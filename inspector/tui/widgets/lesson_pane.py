@@ -51,7 +51,7 @@ class LessonPane(VerticalScroll, can_focus=False):
     def _tell(self) -> None:
         stop, last = self._stops[self.at], self.at + 1 == len(self._stops)
         self.border_title = f"Lesson: stop {self.at + 1} of {len(self._stops)}, packet {stop.packet}"
-        self.border_subtitle = "backspace: the stop before · L: no lesson"
+        self.border_subtitle = "backspace: the stop before · L or Esc: end"
         text = Text()
         text.append(f"? {printable(stop.ask)}", "bold")
         if self.answered:

@@ -15,7 +15,7 @@ from textual.worker import get_current_worker
 from inspector.core.field import time_text
 from inspector.export.rows import Row
 from inspector.session import Session
-from inspector.tui.cells import fit
+from inspector.tui.cells import counted, fit
 from inspector.tui.messages import Copied, PacketSelected
 from inspector.tui.widgets.line_list import LineList, Piece
 
@@ -25,6 +25,8 @@ HEADS = {"relative": "Time", "absolute": "Time of day", "delta": "After"}
 MARKS = {0: " ", 1: "·", 2: "!", 3: "✗"}
 # From this width on: columns for time, ends, protocol and length (0: left out).
 COLUMNS = ((150, (15, 44, 16, 7)), (100, (11, 32, 14, 6)), (0, (10, 25, 9, 0)))
+
+OF_DAY = 15  # columns of a time of day: `11:30:50.134585`
 
 
 class PacketList(LineList):
@@ -83,7 +85,8 @@ class PacketList(LineList):
         """The session has more packets."""
         count = self._session.count
         self.resize_lines()
-        self.border_subtitle = f"{count:,} packets" if self.shown is None else f"{len(self.shown):,} of {count:,} packets"
+        left = "" if self.shown is None else f"{len(self.shown):,} of "
+        self.border_subtitle = left + counted(count, "packet")
         if self.total and not self._begun:
             self._begun = True
             self.put(0)
@@ -184,10 +187,10 @@ class PacketList(LineList):
         mark += MARKS[row.severity]
         return [(self._cells(width, f"{number:>6}", self._time(row), ends, row.protocol, length, row.info, mark), style)]
 
-    @staticmethod
-    def _cells(width: int, number: str, time: str, ends: str, protocol: str, length: str, info: str, mark: str) -> str:
+    def _cells(self, width: int, number: str, time: str, ends: str, protocol: str, length: str, info: str, mark: str) -> str:
         """The cells of a line side by side; a narrow list gives the last one, which says what happens, more room."""
         times, between, protocols, lengths = next(sizes for least, sizes in COLUMNS if width >= least)
+        times = max(times, OF_DAY) if self.times == "absolute" else times
         size = f"{length:>{lengths}}  " if lengths else ""
         return f"{mark}{number} {fit(time, times)} {fit(ends, between)} {fit(protocol, protocols)} {size}{info}"
 

@@ -13,7 +13,7 @@ from textual.worker import get_current_worker
 
 from inspector.core.text import printable
 from inspector.session import Session
-from inspector.tui.cells import fit, right, seconds
+from inspector.tui.cells import counted, fit, right, seconds
 from inspector.tui.widgets.line_list import LineList, Piece
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Waterfall(LineList):
 
     def _found(self, found: list[Exchange]) -> None:
         first, self._exchanges = self._exchanges is None, found
-        self.border_subtitle = f"{len(found):,} exchanges"
+        self.border_subtitle = counted(len(found), "exchange")
         self.resize_lines()
         if first or self._session.complete:  # of a growing capture, the cursor stays where the user has put it
             self.near(self._wanted)
