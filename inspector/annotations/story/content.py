@@ -211,7 +211,8 @@ def _end(body: Body, exchange: Exchange, size: int) -> str:
             return f"Content-Length announces {many(body.length, 'byte')}"
         return f"the body ends after the {many(body.length, 'byte')} that Content-Length announces"
     if body.framing is Framing.CHUNKED:
-        return "its length is not announced: it comes in chunks, and the chunk of size 0 ends it"
+        ends = "ends" if exchange.complete else "would end"
+        return f"its length is not announced: it comes in chunks, and the chunk of size 0 {ends} it"
     if body.framing is Framing.CLOSE:
         return "nothing says how long the body is: it ends when the server closes the connection"
     if exchange.method == "HEAD":

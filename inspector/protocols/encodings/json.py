@@ -148,8 +148,11 @@ def explain(layer: Layer) -> list[Note]:
     count = len(root.children)
     members, elements = f"member{'s' if count != 1 else ''}", f"element{'s' if count != 1 else ''}"
     what = {b"{": f"An object of {count:,} {members}", b"[": f"An array of {count:,} {elements}"}.get(first, "One value")
-    why = f"{what}, {size:,} bytes of text in UTF-8. It says where it ends by itself, so it can be read once all of it has"
-    why += " come."
+    why = f"{what}, {size:,} bytes of text in UTF-8. "
+    if first.isdigit() or first == b"-":
+        why += "A number does not say where it ends: what carries it must."
+    else:
+        why += "It says where it ends by itself, so it can be read once all of it has come."
     return [Note(layer.span, "JSON", why, "RFC 8259, 2 and 8.1", Rank.DETAIL)]
 
 

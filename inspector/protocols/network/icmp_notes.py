@@ -149,8 +149,8 @@ def _routers(layer: Layer) -> Iterator[Note]:
         yield Note(kind.span, "are there routers?", why, "RFC 4861, 4.1 and 6.3.7")
     life = layer.find("icmpv6.nd.ra.router_lifetime")
     if life is not None:
-        why = f"The sender is a way out of this link, for {life.value:,} seconds from now; the prefixes in it give hosts"
-        why += " their addresses."
+        why = f"The sender is a way out of this link, for {life.value:,} seconds from now; prefixes in it with the flag A"
+        why += " give hosts their addresses."
         if not life.value:
             why = "0 seconds: the sender is no way out of this link; what else it says still holds."
         yield Note(life.span, "router", why, "RFC 4861, 4.2 and 6.3.4; RFC 4862, 5.5")

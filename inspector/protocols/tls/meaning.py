@@ -252,7 +252,7 @@ def _server_key_exchange(read: Reader) -> list[Note]:
     notes = []
     curve, prime = read.first("tls.handshake.server_named_curve"), read.first("tls.handshake.p")
     if curve is not None:
-        why = f"The server's share for {curve.text}, made for this connection only; the client answers with its own."
+        why = f"The server's share for {curve.text}, apart from the certificate's key; the client answers with its own."
         notes.append(Note(curve.span, "key share", why, "RFC 8422, 5.4"))
     elif prime is not None:
         bits = len(prime.value.lstrip(b"\0")) * 8
