@@ -122,17 +122,30 @@ def _table(rows: list[tuple[int, int, int, int]]) -> Ints:
 
 
 def _place(span: Span, buffer: Buffer) -> tuple[int, int, int, int] | None:
-    """Where a range stands in a buffer below, whether that is exact, and how many steps down it is."""
-    at, start, stop, exact, depth = span.buffer, span.start, span.stop, 1, 0
+    """Where a range stands in a buffer below, whether that is exact, and how many steps down it is.
+
+    Its two ends go down by themselves: the bytes between may lie in several buffers (the plaintexts of TLS records).
+    """
+    if not span.size:
+        return None
+    low, high = _fall(span.buffer, span.start, buffer), _fall(span.buffer, span.stop - 1, buffer)
+    if low is None or high is None:
+        return None
+    return low[0], high[1], int(low[2] and high[2]), low[3]
+
+
+def _fall(at: Buffer, offset: int, buffer: Buffer) -> tuple[int, int, bool, int] | None:
+    """A byte as a range of a buffer below: start, stop, whether that is exact, how many steps down it is."""
+    start, stop, exact, depth = offset, offset + 1, True, 0
     while at != buffer:
-        first = last = None
-        for origin in at.origins(start, stop):
-            first, last = first or origin, origin
-        if first is None or last is None:
+        origin = next(iter(at.origins(start, stop)), None)
+        if origin is None or not origin.source.size:
             return None
-        exact = exact and first.copied and last.copied
-        at, start, stop, depth = first.source.buffer, _down(first, start), _down(last, stop), depth + 1
-    return start, stop, int(exact), depth
+        source = origin.source
+        low, high = _down(origin, max(start, origin.start)), _down(origin, min(stop, origin.stop))
+        start = min(low, source.stop - 1)
+        at, stop, exact, depth = source.buffer, max(high, start + 1), exact and origin.copied, depth + 1
+    return start, stop, exact, depth
 
 
 def _down(origin: Origin, offset: int) -> int:

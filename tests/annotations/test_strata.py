@@ -6,7 +6,7 @@ import pytest
 
 from inspector.annotations.messages import messages
 from inspector.annotations.strata import FRAMES, SEGMENTS, strata
-from inspector.core.span import project
+from inspector.core.span import Span, project
 from inspector.session import Session, open_session
 from inspector.sources.bundled import bundled
 
@@ -36,6 +36,10 @@ def test_units_stand_where_their_bytes_stand(capture: str) -> None:
                     assert low <= unit.start and unit.stop <= high
                     if unit.exact:
                         assert (unit.start, unit.stop) == (low, high)
+                    span = unit.pdu.span  # its ends stand where its first and its last byte were carried
+                    first = project(Span(span.buffer, span.start, span.start + 1), found.buffer)[0]
+                    last = project(Span(span.buffer, span.stop - 1, span.stop), found.buffer)[-1]
+                    assert first.start <= unit.start < first.stop and last.start < unit.stop <= last.stop
     session.close()
 
 
