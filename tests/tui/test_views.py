@@ -305,3 +305,18 @@ def test_conversations_say_who_closed_and_whose_they_are(tmp_path: Path) -> None
         assert kinds == sorted(kinds, reverse=kinds[0] == 17) and len(set(kinds)) == 2  # datagrams have no end
 
     drive(steps, path, start=1, size=(170, 40))
+
+
+def test_nothing_of_a_stream_stands_under_the_name_of_datagrams() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "4")
+        assert "HTTP/1.1 200 OK" in screen_text(screen)
+        await press(pilot, "2", "g", "4")
+        text = screen_text(screen)
+        assert "UDP 0: datagrams are no stream" in text and "lead to the TCP conversations" in text
+        assert "HTTP/1.1" not in text and "0000 " not in text
+        await press(pilot, "right", "plus", "down", "enter", "d")  # keys find nothing to do
+        await press(pilot, "4", "right_curly_bracket")
+        assert "HTTP/1.1 200 OK" in screen_text(screen)
+
+    drive(steps, "sse", start=14)

@@ -78,9 +78,20 @@ class StreamView(View):
         flows = self.session.index.flows
         self.query_one(StrataMap).border_title = f"Stream {flows.stream[flow]}: following its segments …"
         if flows.protocol(flow) != TCP:
-            self.query_one(StrataMap).border_title = f"UDP {flows.stream[flow]}: datagrams are no stream; see the Ladder"
+            self._nothing(flows.stream[flow])
             return
         self._follow(flow)
+
+    def _nothing(self, stream: int) -> None:
+        """Nothing is left of the conversation before: this one has no stream."""
+        for group in ("follow", "describe", "tell"):
+            self.workers.cancel_group(self, group)
+        pane, bytes_ = self.query_one(StrataMap), self.query_one(HexView)
+        pane.clear()
+        bytes_.clear()
+        pane.border_title, pane.border_subtitle, bytes_.border_title = f"UDP {stream}: datagrams are no stream", "", ""
+        words = "The Ladder (3) and Follow (f) show datagrams; { and } lead to the TCP conversations before and after this one."
+        self.query_one("#unit-text", Static).update(words)
 
     @work(thread=True, exclusive=True, group="follow")
     def _follow(self, flow: int) -> None:

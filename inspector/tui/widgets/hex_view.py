@@ -59,6 +59,11 @@ class HexView(ScrollView, can_focus=True):
         self._fold()
         self._reveal()
 
+    def clear(self) -> None:
+        """Show no bytes."""
+        self._buffer, self._lit, self._near = None, [], []
+        self.refresh()
+
     def _fold(self) -> None:
         """As many bytes a line as there is room for."""
         if self._buffer is None:

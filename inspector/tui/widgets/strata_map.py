@@ -107,6 +107,13 @@ class StrataMap(ScrollView, can_focus=True):
         self._left = 0.0
         self._choose(unit)
 
+    def clear(self) -> None:
+        """Show nothing."""
+        self._strata = self._unit = self._lines = None
+        self._left = 0.0
+        self.words.clear()
+        self.refresh()
+
     def in_view(self) -> list[Unit]:
         """The units that are drawn."""
         return [place.unit for line in self._layout() for place in line.places]
