@@ -262,7 +262,7 @@ def test_every_name_and_value_has_its_bytes() -> None:
         ),
         (b"302 Found\r\nLocation: /there", "redirect", "is to ask for /there"),
         (b"308 Permanent Redirect\r\nLocation: /there", "redirect", "with the same method and body"),
-        (b"401 Unauthorized\r\nWWW-Authenticate: Basic realm=x", "401: who are you?", "Basic: user and password in Base64"),
+        (b"401 Unauthorized\r\nWWW-Authenticate: Basic realm=x", "who are you?", "Basic: user and password in Base64"),
         (b"200 OK\r\nConnection: close", "close", "The server will not use this connection"),
         (b"206 Partial Content\r\nContent-Range: bytes 0-4/10", "206 Partial Content", "bytes 0-4/10"),
         (b"200 OK\r\nVary: Accept", "vary", "the request's Accept"),
