@@ -35,6 +35,7 @@ def as_object(session: Session) -> dict[str, Any]:
     first, last = (int(times.min()), int(times.max())) if session.count else (0, 0)
     protocols, ends, assumed = hierarchy(session)
     log, flows = session.keyring.log, range(len(session.index.flows))
+    links = session.registry.tables["link"]
     return {
         "file": printable(session.title),
         "format": session.source.format,
@@ -45,7 +46,13 @@ def as_object(session: Session) -> dict[str, Any]:
         "last": time_text(last) if session.count else None,
         "seconds": seconds(last - first),
         "interfaces": [
-            {"name": printable(i.name), "link_type": i.link_type, "snap_length": i.snap_length} for i in session.interfaces
+            {
+                "name": printable(one.name),
+                "link_type": one.link_type,
+                "link": links[one.link_type].title if one.link_type in links else None,
+                "snap_length": one.snap_length,
+            }
+            for one in session.interfaces
         ],
         "comments": [printable(text) for text in session.source.section_comments],
         "secrets": len(session.source.secrets),
@@ -64,7 +71,9 @@ def as_text(facts: dict[str, Any]) -> Iterator[str]:
         if value is not None:
             yield f"{name.capitalize():12} {value:,}" if isinstance(value, int) else f"{name.capitalize():12} {value}"
     for interface in facts["interfaces"]:
-        yield f"Interface    {interface['name'] or 'unnamed'}, link type {interface['link_type']}"
+        number = f"link type {interface['link_type']}"
+        link = f"{interface['link']} ({number})" if interface["link"] else number
+        yield f"Interface    {interface['name'] or 'unnamed'}, {link}"
     for comment in facts["comments"]:
         yield f"Comment      {comment}"
     if facts["secrets"]:

@@ -257,6 +257,7 @@ def test_info() -> None:
     assert facts["protocols"]["eth"]["inside"]["ip"]["inside"]["tcp"]["packets"] > 10
     ends = {end["address"]: end for end in facts["endpoints"]}
     assert ends["192.0.2.80"]["packets_sent"] + ends["192.0.2.80"]["packets_received"] > 10
+    assert b"eth0, Ethernet II (link type 1)\n" in run("info", SSE).stdout
 
 
 def test_show_of_a_bundled_capture_is_quick() -> None:
