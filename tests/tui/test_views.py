@@ -320,3 +320,12 @@ def test_nothing_of_a_stream_stands_under_the_name_of_datagrams() -> None:
         assert "HTTP/1.1 200 OK" in screen_text(screen)
 
     drive(steps, "sse", start=14)
+
+
+@pytest.mark.parametrize(("key", "title"), [("3", "Ladder of TCP 0"), ("4", "TCP 0"), ("f", "TCP 0")])
+def test_a_packet_of_no_conversation_shows_the_first_over_tcp(key: str, title: str) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, key)
+        assert title in screen_text(screen)
+
+    drive(steps, "sse", start=1)  # ARP

@@ -18,7 +18,7 @@ from inspector.session import Session
 from inspector.streams.conversation import Conversation
 from inspector.streams.tcp import TcpBuffer
 from inspector.tui.messages import Copied, GoTo
-from inspector.tui.views.view import View
+from inspector.tui.views.view import View, main_flow
 from inspector.tui.widgets.line_list import LineList, Piece
 
 TCP = 6
@@ -264,7 +264,8 @@ class FollowView(View):
 
     def enter(self, flow: int, number: int) -> None:
         super().enter(flow, number)
-        flow = flow if flow >= 0 else max(self._text.flow, 0)
+        if flow < 0:
+            flow = self._text.flow if self._text.flow >= 0 else main_flow(self.session)
         if flow < len(self.session.index.flows):
             self._text.show(flow, number)
 

@@ -21,7 +21,7 @@ from inspector.session import Session
 from inspector.streams.tcp_layer import MEANINGS, Tcp
 from inspector.tui.cells import fit, right, seconds
 from inspector.tui.messages import GoTo
-from inspector.tui.views.view import View
+from inspector.tui.views.view import View, main_flow
 from inspector.tui.widgets.line_list import LineList, Piece
 
 TCP = 6
@@ -270,7 +270,7 @@ class LadderView(View):
         super().enter(flow, number)
         ladder = self.query_one(Ladder)
         if flow < 0:
-            flow = max(ladder.flow, 0)
+            flow = ladder.flow if ladder.flow >= 0 else main_flow(self.session)
         if flow < len(self.session.index.flows):
             ladder.show(flow, number)
 

@@ -19,7 +19,7 @@ from inspector.core.span import Frame, Span, trace
 from inspector.session import Session
 from inspector.tui.cells import fit
 from inspector.tui.messages import GoTo
-from inspector.tui.views.view import View
+from inspector.tui.views.view import View, main_flow
 from inspector.tui.widgets.hex_view import HexView
 from inspector.tui.widgets.strata_map import StrataMap, plain
 
@@ -63,7 +63,7 @@ class StreamView(View):
     def enter(self, flow: int, number: int) -> None:
         super().enter(flow, number)
         if flow < 0:
-            flow = max(self.flow, 0)
+            flow = self.flow if self.flow >= 0 else main_flow(self.session)
         if flow == self.flow and self._strata:
             self._show(number)
         elif flow < len(self.session.index.flows):

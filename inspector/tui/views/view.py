@@ -9,6 +9,9 @@ from textual.containers import Vertical
 
 from inspector.session import Session
 
+TCP = 6
+SEARCHED = 1000  # conversations that are looked at for one over TCP
+
 
 class View(Vertical):
     """A view of one capture, filling the screen under its line of views."""
@@ -44,3 +47,9 @@ def neighbour(session: Session, number: int, by: int) -> int:
     packets = session.index.flow_packets(flow)
     at = int(np.searchsorted(packets, number)) + by
     return int(packets[at]) if 0 <= at < len(packets) else 0
+
+
+def main_flow(session: Session) -> int:
+    """The conversation to begin with where the packet is in none: the first over TCP, or the first at all."""
+    flows = session.index.flows
+    return next((flow for flow in range(min(len(flows), SEARCHED)) if flows.protocol(flow) == TCP), 0)
