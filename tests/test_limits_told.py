@@ -238,7 +238,7 @@ def test_what_no_longer_fits_is_worked_out_again(name: str, tmp_path: Path, monk
     frames = [frame for client in (4000, 4001) for frame in connection(client, GET, (1, b"HTTP/1.1 204 No\r\n\r\n"))]
     before = opened(tmp_path, frames)
     expected = [[layer.summary for layer in before.dissect(n).layers] for n in range(1, before.count + 1)]
-    monkeypatch.setattr(f"inspector.session.{name}", 1)
+    monkeypatch.setattr(f"inspector.streams.conversations.{name}", 1)
     session = opened(tmp_path, frames)
     for number in reversed(range(1, session.count + 1)):
         assert [layer.summary for layer in session.dissect(number).layers] == expected[number - 1]
