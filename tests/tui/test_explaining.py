@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from driving import drive, press, screen_text
+from driving import drive, press, screen_text, settle
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -46,6 +46,22 @@ def test_state_leads_to_the_packets_that_show_it() -> None:
         assert "packets [20] 22" in text
         await press(pilot, "right", "enter")
         assert screen.view.key == "packets" and screen.query_one(PacketList).cursor == 22
+
+    drive(steps, "http-keepalive", start=21)
+
+
+def test_a_click_passes_the_title_of_a_layer_and_chooses_a_line() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "7")
+        table = screen.query_one(StateTable)
+        first, lines = table.row, screen_text(screen).splitlines()
+        title = next(at for at, line in enumerate(lines) if "4 Transport" in line)
+        await pilot.click(offset=(10, title))
+        await press(pilot, "down")
+        assert table.row is not None and table.row is not first and table.row.packets, "the keys still go on from line to line"
+        await pilot.click(offset=(10, title + 1))
+        await settle(pilot)
+        assert about(screen, "#about-text").startswith("TCP")
 
     drive(steps, "http-keepalive", start=21)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.text import Text
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -103,11 +103,9 @@ class WalkPicture(LineList):
         if bool(up) != self.goes_up:
             self.take(STEPS - 1 - self.step)
 
-    def on_click(self, event: events.Click) -> None:
-        place = event.get_content_offset_capture(self)
-        row = int(self.scroll_offset.y) + place.y - self.head
-        if 0 <= row < self.total:
-            self.take(STEPS - 1 - row if place.x >= self.room // 2 else row)
+    def line_clicked(self, position: int, x: int) -> None:
+        """The layer on the side that was clicked."""
+        self.take(STEPS - 1 - position if x >= self.room // 2 else position)
 
     # --- drawing: ▼ layer, what stands there, bytes added, │ bar │ ▲
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.strip import Strip
@@ -132,18 +131,14 @@ class EntryList(LineList):
             self._links[self.place] = max(0, min(self.link(self.place) + by, len(packets) - 1))
             self.fold()
 
-    def on_click(self, event: events.Click) -> None:
-        place = event.get_content_offset_capture(self)
-        position = int(self.scroll_offset.y) + place.y - self.head
-        if place.y < self.head or position >= self.total:
-            return
+    def line_clicked(self, position: int, x: int) -> None:
         at, pieces = self._lines[position]
         if self._entries[at].stops:
             self.choose(at)
         text = "".join(text for text, _ in pieces)
         for found in _NUMBER.finditer(text):
             number = int(found.group())
-            if found.start() <= place.x - len(MARK) < found.end() and number in self._entries[at].packets and "packet" in text:
+            if found.start() <= x - len(MARK) < found.end() and number in self._entries[at].packets and "packet" in text:
                 self.post_message(GoTo(number))
 
     # --- drawing

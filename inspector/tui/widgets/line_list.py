@@ -109,12 +109,16 @@ class LineList(ScrollView, can_focus=True):
         self.scrolled()
 
     def on_click(self, event: events.Click) -> None:
-        row = event.get_content_offset_capture(self).y - self.head
-        position = int(self.scroll_offset.y) + row
-        if row >= 0 and position < self.total:
-            self.put(position)
-        elif row < 0:
-            self.heading_clicked(event.get_content_offset_capture(self).x)
+        place = event.get_content_offset_capture(self)
+        position = int(self.scroll_offset.y) + place.y - self.head
+        if place.y < self.head:
+            self.heading_clicked(place.x)
+        elif position < self.total:
+            self.line_clicked(position, place.x)
+
+    def line_clicked(self, position: int, x: int) -> None:
+        """A line was clicked in column `x`. (An `on_click` of a subclass would be called besides this class's own.)"""
+        self.put(position)
 
     def heading_clicked(self, x: int) -> None:
         """The heading was clicked in column `x`."""
