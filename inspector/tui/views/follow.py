@@ -166,7 +166,6 @@ class FollowText(LineList):
         self._break(self.flow)
 
     def on_resize(self) -> None:
-        super().on_resize()
         if self.flow >= 0 and self.room != self._width:
             self._wanted = self.packet or self._wanted
             self._break(self.flow)

@@ -187,7 +187,6 @@ class StoryList(LineList):
     def on_resize(self) -> None:
         if self.room != self._width:
             self._fold()
-        super().on_resize()
 
     def heading(self, width: int, line: int) -> str:
         if self._said:

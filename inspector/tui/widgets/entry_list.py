@@ -146,7 +146,6 @@ class EntryList(LineList):
     def on_resize(self) -> None:
         if self.room != self._width:
             self.fold()
-        super().on_resize()
 
     def line(self, position: int, width: int) -> list[Piece]:
         return [(" " * len(MARK), ""), *self._lines[position][1]]

@@ -104,7 +104,7 @@ class LineList(ScrollView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         self.scrolled()
 
-    def on_resize(self) -> None:
+    def on_resize(self) -> None:  # Textual calls that of every class, a subclass's own first
         self.resize_lines()
         self.scrolled()
 

@@ -112,7 +112,6 @@ class Waterfall(LineList):
 
     def on_resize(self) -> None:
         self.head = 2 if self.size.height > FEW else 1
-        super().on_resize()
 
     # --- time
 
