@@ -55,21 +55,17 @@ class Broker:
 
     def serve(self) -> None:
         """Until the screen goes, or a signal comes; then the capture ends its file."""
-        poll = select.poll()
-        poll.register(self._screen, select.POLLIN)
+        screen = self._screen.fileno()
         try:
             while True:
-                for fd, _ in poll.poll():
-                    if fd == self._alive:
-                        poll.unregister(fd)
-                        self._reap()
-                    else:
-                        data = self._screen.recv(MESSAGE)
-                        if not data:
-                            return
-                        self._request(json.loads(data))
-                        if self._alive >= 0:
-                            poll.register(self._alive, select.POLLIN)
+                news, _, _ = select.select([screen, self._alive] if self._child else [screen], [], [])
+                if self._alive in news:
+                    self._reap()
+                if screen in news:
+                    data = self._screen.recv(MESSAGE)
+                    if not data:
+                        return
+                    self._request(json.loads(data))
         except (InterruptedError, ConnectionError):
             pass
         finally:

@@ -320,6 +320,16 @@ def test_one_capture_after_the_other(tmp_path: Path, port: int) -> None:
 
 
 @root
+def test_a_capture_of_more_interfaces_after_another_tells_when_it_has_ended(tmp_path: Path, port: int) -> None:
+    with capturing(tmp_path / "a.pcapng", port) as (broker, first):
+        first.stop()
+        links = ("lo", "any", "lo")  # its descriptors have the numbers that others had before
+        second = broker.start(Options(links, str(tmp_path / "b.pcapng"), f"udp port {port}", stop_seconds=0.2))
+        assert second.wait(PATIENCE)
+        assert second.ended == "the time is over"
+
+
+@root
 def test_several_interfaces(tmp_path: Path, port: int) -> None:
     with Broker() as broker:
         capture = broker.start(Options(("lo", "any"), str(tmp_path / "a.pcapng"), f"udp port {port}"))
