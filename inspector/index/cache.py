@@ -249,7 +249,7 @@ def _folder() -> Path | None:
     base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     if not base.is_absolute():
         return None
-    above = next(folder for folder in (base, *base.parents) if folder.exists())
+    above = next(folder for folder in (base, *base.parents) if os.path.exists(folder))  # false too where it may not be seen
     return base / "osi-inspect" if os.geteuid() or above.stat().st_uid == 0 else None
 
 

@@ -326,6 +326,21 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(tmp_path: Path, mo
     session.close()
 
 
+def test_a_home_that_may_not_be_seen_is_no_reason_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, home = os.stat, tmp_path / "home" / ".cache"  # as root's is to the user who typed sudo
+
+    def shut(path: Any, **options: Any) -> os.stat_result:
+        if str(path) == str(home):
+            raise PermissionError(13, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", shut)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    session = opened(copied("sse", tmp_path / "a.cap"))
+    assert session.complete
+    session.close()
+
+
 def test_without_a_home_nothing_is_kept(tmp_path: Path, built: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the XDG Base Directory Specification says to ignore
     path = copied("sse", tmp_path / "a.cap")
