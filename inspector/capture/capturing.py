@@ -58,6 +58,8 @@ class Capturing:
                         self._take(*self._rings[fd])
                 if until is not None and time.monotonic() >= until:
                     self._why = self._why or "the time is over"
+                if self._writer.over:
+                    self._why = self._why or "as many files as were wanted"
                 if time.monotonic() - self._said >= TELL:
                     self._progress()
             if self._left() != 0:
@@ -89,8 +91,6 @@ class Capturing:
             self._why = self._why or "as many packets as were wanted"
         if self._options.stop_bytes and self._writer.bytes >= self._options.stop_bytes:
             self._why = self._why or "the file is as large as was wanted"
-        if self._options.stop_files and self._writer.files > self._options.stop_files:
-            self._why = self._why or "as many files as were wanted"
 
     def _lost(self, ring: Ring) -> None:
         text = ring.failure()

@@ -47,7 +47,7 @@ class Writer:
         if limit:
             found = found[:limit]
         turned = False
-        while found:
+        while found and not self.over:
             room = self._room(found)
             if not room:
                 self._turn()
@@ -60,14 +60,14 @@ class Writer:
     def _room(self, found: Sequence[Captured]) -> int:
         """How many of these belong in the file that is open; one at least in a new one."""
         options, room = self._options, len(found)
+        if self._full:
+            return 0
         if options.ring_packets:
             room = min(room, options.ring_packets - self._own_packets)
-        if options.ring_seconds and time.monotonic() - self._since >= options.ring_seconds and self._own_packets:
-            return 0
         if options.ring_bytes:
             size = self._size
             for at, (_, _, data) in enumerate(found[:room]):
-                if size >= options.ring_bytes and self._own_packets + at:
+                if size >= options.ring_bytes and at:
                     return at
                 size += EPB_EXTRA + (len(data) + 3 & ~3)
         return room
@@ -136,9 +136,19 @@ class Writer:
             raise DiskFull(f"{self.path} cannot be made: {(error.strerror or str(error)).lower()}") from None
 
     @property
-    def files(self) -> int:
-        """Files that were begun."""
-        return self._number
+    def _full(self) -> bool:
+        """The file that is open takes no more packets."""
+        options = self._options
+        return self._own_packets > 0 and (
+            0 < options.ring_packets <= self._own_packets
+            or 0 < options.ring_bytes <= self._size
+            or 0 < options.ring_seconds <= time.monotonic() - self._since
+        )
+
+    @property
+    def over(self) -> bool:
+        """As many files as were wanted are full: no packet is written any more."""
+        return 0 < self._options.stop_files <= self._number and self._full
 
     def end(self, counts: Sequence[tuple[int, int, int]]) -> None:
         """Write what each interface received and dropped (in the kernel, and before it), and close the file."""

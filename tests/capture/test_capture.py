@@ -309,6 +309,15 @@ def test_a_ring_of_files_keeps_the_last_ones(tmp_path: Path, port: int) -> None:
 
 
 @root
+def test_it_stops_after_so_many_files(tmp_path: Path, port: int) -> None:
+    with capturing(tmp_path / "a.pcapng", port, ring_packets=10, stop_files=2) as (_, capture):
+        send(port, 45)
+        assert capture.wait(PATIENCE)
+    assert capture.ended == "as many files as were wanted"
+    assert [packets_in(file) for file in sorted(tmp_path.iterdir())] == [10, 10]
+
+
+@root
 def test_one_capture_after_the_other(tmp_path: Path, port: int) -> None:
     with capturing(tmp_path / "a.pcapng", port) as (broker, first):
         send(port, 2)
