@@ -8,12 +8,12 @@ import struct
 from inspector.core.errors import InspectError
 
 _INSTRUCTION = struct.Struct("=HBBI")
-BPF_LD, BPF_LDX, BPF_ABS, BPF_IND, BPF_MSH = 0, 1, 0x20, 0x40, 0xA0  # include/uapi/linux/bpf_common.h
+BPF_RET, BPF_K = 6, 0  # include/uapi/linux/bpf_common.h, as all of these
+BPF_LD, BPF_LDX, BPF_ABS, BPF_IND, BPF_MSH = 0, 1, 0x20, 0x40, 0xA0
 SKF_AD_OFF = 0xFFFFF000  # offsets from here on are not in the packet (include/uapi/linux/filter.h)
 SLL2_HEADER = 20
 # In SLL2's header: protocol, interface, hardware type, packet type; where the kernel has the same.
 BESIDE = {0: SKF_AD_OFF, 4: SKF_AD_OFF + 8, 8: SKF_AD_OFF + 28, 10: SKF_AD_OFF + 4}
-INSTRUCTION = 8  # bytes of a classic BPF instruction
 
 
 def compile_filter(text: str, link_type: int, snap: int, cooked: bool = False) -> bytes:
@@ -35,7 +35,7 @@ def compile_filter(text: str, link_type: int, snap: int, cooked: bool = False) -
             said = pcap.pcap_geterr(handle)
             why = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
             raise InspectError(f"-f {text!r}: {why}")
-        size = program.bf_len * INSTRUCTION
+        size = program.bf_len * _INSTRUCTION.size
         code = ctypes.string_at(program.bf_insns, size)
         pcap.pcap_freecode(ctypes.byref(program))
     finally:
@@ -62,4 +62,4 @@ def cooked_code(code: bytes, text: str) -> bytes:
 
 def return_instruction(snap: int) -> bytes:
     """One instruction: keep the first `snap` bytes of every packet."""
-    return (6).to_bytes(2, "little") + b"\0\0" + snap.to_bytes(4, "little")  # BPF_RET | BPF_K
+    return _INSTRUCTION.pack(BPF_RET | BPF_K, 0, 0, snap)

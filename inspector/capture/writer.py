@@ -15,7 +15,7 @@ from inspector.capture.ring import Captured
 
 SHB, IDB, ISB, EPB = 0x0A0D0D0A, 1, 5, 6
 USERAPPL, COMMENT, IF_NAME, IF_TSRESOL, IF_FILTER = 4, 1, 2, 9, 11
-ISB_STARTED, ISB_ENDED, ISB_RECEIVED, ISB_DROPPED, ISB_OS_DROPPED = 2, 3, 4, 5, 7
+ISB_RECEIVED, ISB_DROPPED, ISB_OS_DROPPED = 4, 5, 7
 _EPB = struct.Struct("<IIIIIII")  # type, length, interface, time (high, low), captured, wire
 _TAIL = struct.Struct("<I")
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")

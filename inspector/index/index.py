@@ -37,7 +37,6 @@ class Index:
         self._order: tuple[int, Column, Column] | None = None
         self._asked = 0  # flows whose packets were wanted before they were put in order
         self._lock = threading.Lock()
-        self._building = 0
 
     @property
     def count(self) -> int:

@@ -48,7 +48,6 @@ class Mark(IntFlag):
 
 
 RESENT = Mark.RETRANSMISSION | Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION
-_DISORDERED = RESENT | Mark.OUT_OF_ORDER
 
 
 class Segment(NamedTuple):

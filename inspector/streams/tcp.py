@@ -127,7 +127,6 @@ class Direction:
         self.buffer = buffer
         self.reader = reader
         self.isn: int | None = None  # sequence number of stream offset 0
-        self.midstream = False
         self.acknowledged = 0
         self.end: int | None = None  # stream offset of the FIN
         self.conflicts: set[int] = set()  # packets whose bytes differ from an earlier copy
@@ -161,7 +160,6 @@ class Direction:
                 self.isn = sequence
         if self.isn is None:
             self.isn = sequence
-            self.midstream = True
         offset = self.offset(sequence)
         if flags & FIN and self.end is None:
             self.end = offset + length
