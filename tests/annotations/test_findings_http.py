@@ -121,7 +121,9 @@ def token(**claims: float) -> str:
     [
         ("401 Unauthorized", {"exp": NOW - 60}, "expired at 2023-11-14 22:12:20 UTC, 60.0 s before"),
         ("401 Unauthorized", {"nbf": NOW + 60}, "is not valid before"),
+        ("401 Unauthorized", {"nbf": NOW * 1000}, "is not valid before 1700000000000 s since 1970"),
         ("401 Unauthorized", {"exp": NOW + 3600}, ""),
+        ("401 Unauthorized", {"exp": float("-inf")}, ""),
         ("200 OK", {"exp": NOW - 60}, ""),
     ],
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from inspector.annotations.state import State
-from inspector.annotations.state.tokens import names_session, token, words
 from inspector.annotations.state.transport import _timer
+from inspector.annotations.tokens import names_session, token, words
 from inspector.cli.state import as_object, as_text
 from inspector.session import open_session
 from inspector.sources.bundled import bundled
@@ -153,6 +153,21 @@ def test_a_token_shows_its_claims_and_never_its_signature() -> None:
     assert token("not.a.token") is None and token("abc") is None
     unsigned = token(text.rsplit(".", 1)[0] + ".")
     assert unsigned is not None and "not signed" in words(unsigned, 0)
+
+
+@pytest.mark.parametrize(
+    ("expires", "said"),
+    [
+        (253402300799, "expires 9999-12-31 23:59:59 UTC (253,402,300,799 seconds from this packet on)"),
+        (999999999999, "expires 999999999999 s since 1970 (999,999,999,999 seconds from this packet on)"),
+        (float("-inf"), "exp -Infinity"),
+        (float("nan"), "exp NaN"),
+        (10**400, "exp 1000"),
+    ],
+)
+def test_times_that_no_calendar_has(expires: float, said: str) -> None:
+    found = token(jwt(exp=expires))
+    assert found is not None and said in words(found, 0)
 
 
 @pytest.mark.parametrize(("name", "is_one"), [("session", True), ("JSESSIONID", True), ("connect.sid", True), ("theme", False)])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode
-from binascii import Error
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from heapq import heappop, heappush
 
 import numpy as np
 
+from inspector.annotations import tokens
 from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, View, counted, milliseconds
 from inspector.annotations.heads import head
 from inspector.core.layer import Severity
@@ -24,7 +21,6 @@ BROWSER_LIMIT = 6  # connections to one host that browsers open over HTTP/1.1
 QUEUED_TIMES = 3
 QUEUED_NS = 50 * MS  # the next request follows the freed connection at once: a round trip and the client's own time
 MAX_HEADS = 2_000  # exchanges whose heads one rule reads
-MAX_TOKEN = 16 * 1024  # characters of a token
 MIN_HISTORY = 2  # requests that a cookie must have sent to a server before it is said to be bound to it
 
 
@@ -164,14 +160,15 @@ def expired_token(view: View) -> Iterator[Finding]:
     refused = [exchange for exchange in view.exchanges if exchange.status == 401]
     for exchange in refused[:MAX_HEADS]:
         found = head(view.capture, exchange, False)
-        scheme, _, token = ((found.get("authorization") or "") if found is not None else "").partition(" ")
-        claims = _claims(token.strip()) if scheme.lower() == "bearer" else {}
+        scheme, _, text = ((found.get("authorization") or "") if found is not None else "").partition(" ")
+        token = tokens.token(text) if scheme.lower() == "bearer" else None
+        known = tokens.times(token) if token is not None else {}
         now = exchange.begun / 1e9
-        expires, begins = claims.get("exp"), claims.get("nbf")
-        if isinstance(expires, int | float) and expires < now:
-            what = f"expired at {_moment(expires)}, {milliseconds(int((now - expires) * 1e9))} before it was sent"
-        elif isinstance(begins, int | float) and begins > now:
-            what = f"is not valid before {_moment(begins)}, {milliseconds(int((begins - now) * 1e9))} after it was sent"
+        expires, begins = known.get("exp"), known.get("nbf")
+        if expires is not None and expires < now:
+            what = f"expired at {tokens.moment(expires)}, {milliseconds(int((now - expires) * 1e9))} before it was sent"
+        elif begins is not None and begins > now:
+            what = f"is not valid before {tokens.moment(begins)}, {milliseconds(int((begins - now) * 1e9))} after it was sent"
         else:
             continue
         claim = "4.1.4" if what.startswith("expired") else "4.1.5"
@@ -180,25 +177,6 @@ def expired_token(view: View) -> Iterator[Finding]:
         packets = tuple(part.first for part in (exchange.request, exchange.response) if part is not None)
         reference = f"RFC 7519, {claim}; RFC 6750, 3.1"
         yield Finding("expired-token", Severity.WARNING, packets, exchange.stream, cause, cure, reference)
-
-
-def _claims(token: str) -> dict[str, object]:
-    """The claims of a JWT (RFC 7519, 3.1); empty where it is none."""
-    parts = token.split(".")
-    if len(parts) != 3 or len(token) > MAX_TOKEN:
-        return {}
-    try:
-        found = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (Error, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _moment(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds:.0f} s since 1970"
 
 
 def cookie_affinity(view: View) -> Iterator[Finding]:

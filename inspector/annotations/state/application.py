@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from inspector.annotations.state import tokens
+from inspector.annotations import tokens
 from inspector.annotations.state.fact import BOTH, CLIENT, SERVER, Fact
 from inspector.annotations.story.content import head_of
 from inspector.annotations.story.step import Narrated, listed, many

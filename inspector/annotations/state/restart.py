@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from inspector.annotations.state import tokens
+from inspector.annotations import tokens
 from inspector.annotations.state.fact import CANNOT_TELL
 from inspector.annotations.story.content import head_of
 from inspector.annotations.story.secure import agreed, messages

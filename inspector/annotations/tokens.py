@@ -13,6 +13,7 @@ from inspector.core.text import printable
 
 MAX_TOKEN = 16 * 1024  # characters: no header that servers accept is longer
 MAX_CLAIMS = 32
+MAX_TIME = 10**18  # seconds: a time may be given in microseconds by mistake; beyond that it is none
 SHOWN = 40
 _COMPACT = re.compile(r"[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*\Z")
 _SESSION = re.compile(
@@ -45,13 +46,26 @@ def token(text: str) -> Token | None:
     return Token(str(header["alg"]), claims, len(signature))
 
 
+def times(found: Token) -> dict[str, float]:
+    """When it expires (`exp`), begins to hold (`nbf`) and was issued (`iat`), in seconds since 1970, as far as it says so."""
+    claims = {name: found.claims.get(name) for name in _TIMES}
+    return {name: at for name, at in claims.items() if isinstance(at, int | float) and -MAX_TIME < at < MAX_TIME}
+
+
+def moment(seconds: float) -> str:
+    """A time of a token, as people write it; as it stands where it is in no year that a calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:.0f} s since 1970"
+
+
 def words(found: Token, now_ns: int) -> str:
     """Its claims, and whether it holds at a time. What may be about a person is named and not shown."""
-    said = []
+    said, known = [], times(found)
     for name, value in list(found.claims.items())[:MAX_CLAIMS]:
-        if name in _TIMES and isinstance(value, int | float) and 0 <= value < 1 << 40:
-            moment = datetime.fromtimestamp(value, UTC)
-            text = f"{_TIMES[name]} {moment:%Y-%m-%d %H:%M:%S} UTC"
+        if name in known:
+            text = f"{_TIMES[name]} {moment(value)}"
             if name == "exp":
                 left = value - now_ns / 1e9
                 far = f"{abs(left):,.{0 if abs(left) >= 10 else 3}f} seconds"
