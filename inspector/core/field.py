@@ -280,6 +280,12 @@ def address_text(address: bytes) -> str:
     return ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
 
 
+def endpoint_text(address: bytes, port: int) -> str:
+    """`192.0.2.80:443`, `[2001:db8::1]:443` (RFC 3986, 3.2.2)."""
+    text = address_text(address)
+    return f"{text}:{port}" if len(address) == 4 else f"[{text}]:{port}"
+
+
 def time_text(time_ns: int) -> str:
     """`2026-11-24 01:02:03.000000004 UTC`; a time that no calendar holds is given in seconds."""
     from datetime import UTC, datetime

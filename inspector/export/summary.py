@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inspector.core.field import cell
+from inspector.core.field import address_text, cell
 from inspector.dissection.engine import Dissection
 from inspector.index.cells import extract
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV6_TCP
@@ -75,7 +75,7 @@ def hierarchy(session: Session) -> tuple[dict[str, Level], dict[str, Endpoint], 
     packets_, octets_ = flows.packets, flows.octets
     for flow in range(len(flows)):
         for side, address in enumerate(flows.addresses(flow)):
-            end = others[_address(address)]
+            end = others[address_text(address)]
             end.packets_sent += int(packets_[flow][side])
             end.packets_received += int(packets_[flow][1 - side])
             end.bytes_sent += int(octets_[flow][side])
@@ -198,9 +198,3 @@ def _ends(result: Dissection, size: int, others: dict[str, Endpoint]) -> None:
             end = others[cell(field_.spec, field_.value)]
             end.packets_received += 1
             end.bytes_received += size
-
-
-def _address(address: bytes) -> str:
-    from inspector.core.field import ipv6_text
-
-    return ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.field import endpoint_text
 from inspector.core.layer import Layer, Severity
 from inspector.core.stream import Pdu
 from inspector.dissection.engine import Dissection
@@ -100,12 +101,9 @@ class Connection:
 
     def end(self, direction: int) -> str:
         """An end as `192.0.2.80:443`."""
-        from inspector.core.field import ipv6_text
-
         flows = self.capture.index.flows
-        address = flows.addresses(self.flow)[direction]
-        text = ".".join(map(str, address)) if len(address) == 4 else f"[{ipv6_text(address)}]"
-        return f"{text}:{(flows.sport(self.flow), flows.dport(self.flow))[direction]}"
+        port = flows.dport(self.flow) if direction else flows.sport(self.flow)
+        return endpoint_text(flows.addresses(self.flow)[direction], port)
 
     @cached_property
     def misses_packets(self) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, TCP, Finding, View, milliseconds
+from inspector.core.field import address_text, endpoint_text
 from inspector.core.layer import Layer, Severity
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
@@ -59,7 +60,7 @@ def icmp(view: View) -> Iterator[Finding]:
     for (text, protocol, ends), same in told.items():
         first = same[0]
         packets = [refusal.packet for refusal in same][:MAX_EVIDENCE]
-        where = _end(*first.destination)
+        where = endpoint_text(*first.destination)
         flow = flows.get((protocol, ends), -1)
         stream = int(index.flows.stream[flow]) if flow >= 0 and protocol == TCP else -1
         if first.mtu >= 0:
@@ -69,7 +70,7 @@ def icmp(view: View) -> Iterator[Finding]:
             continue
         if protocol == TCP and flow >= 0 and _answered(index, flow):
             continue  # an error about a connection that was open is a hint and no more (RFC 5461, 2.2)
-        by = "the host itself" if first.from_ == first.destination[0] else f"{_address(first.from_)}"
+        by = "the host itself" if first.from_ == first.destination[0] else address_text(first.from_)
         code = "port-unreachable" if "nobody listens" in text else "destination-unreachable"
         cause = f"{by} answers by ICMP about {where}: {text}"
         closed = code == "port-unreachable"
@@ -134,17 +135,6 @@ def _answered(index: Index, flow: int) -> bool:
     return bool(index.flows.packets[flow][1])
 
 
-def _address(address: bytes) -> str:
-    from inspector.core.field import ipv6_text
-
-    return ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
-
-
-def _end(address: bytes, port: int) -> str:
-    text = _address(address)
-    return f"{text}:{port}" if len(address) == 4 else f"[{text}]:{port}"
-
-
 # --- names
 
 
@@ -190,7 +180,7 @@ def lookups(view: View) -> Iterator[Finding]:
         asked.append(Question(number, now, client, server, flows.sport(flow), id))
     for (_, server), found in slow.items():
         _, _, longest, name = max(found, key=lambda one: one[2])
-        cause = f"the resolver {_address(server)} took {milliseconds(longest)} to answer for {name}"
+        cause = f"the resolver {address_text(server)} took {milliseconds(longest)} to answer for {name}"
         if len(found) > 1:
             cause += f", and was slow {len(found)} times"
         cure = "a cache nearer to the client; look at the resolver's way to the servers that know the name"
@@ -198,7 +188,7 @@ def lookups(view: View) -> Iterator[Finding]:
         yield Finding("slow-dns", Severity.WARNING, packets, -1, cause, cure, "RFC 1034, 4.3.1", len(found))
     for (_, server), found in again.items():
         _, _, waited, name = max(found, key=lambda one: one[2])
-        cause = f"no answer from {_address(server)} for {name}: it was asked for again after {milliseconds(waited)}"
+        cause = f"no answer from {address_text(server)} for {name}: it was asked for again after {milliseconds(waited)}"
         cure = "find out why the resolver did not answer; a client waits for its time-out before it asks again or another"
         packets = tuple(packet for one in found for packet in (one[0], one[1]))[:MAX_EVIDENCE]
         yield Finding("dns-retried", Severity.WARNING, packets, -1, cause, cure, "RFC 1035, 4.2.1", len(found))
@@ -232,8 +222,8 @@ def family_fallback(view: View) -> Iterator[Finding]:
             first = int(index.flows.first[other])
             waited = capture.time_of(first) - at
             cause = (
-                f"{_address(flows.addresses(flow)[1])} ({name}) does not answer over IPv6; after {milliseconds(waited)} the"
-                f" client connected to {_address(flows.addresses(other)[1])}"
+                f"{address_text(flows.addresses(flow)[1])} ({name}) does not answer over IPv6; after {milliseconds(waited)} the"
+                f" client connected to {address_text(flows.addresses(other)[1])}"
             )
             cure = "mend the way over IPv6, or take the AAAA record away: each new connection pays this wait"
             evidence = (first, *map(int, packets[: MAX_EVIDENCE - 1]))
@@ -247,7 +237,7 @@ def _name(view: View, flow: int) -> str:
     flows, index = view.capture.index.flows, view.capture.index
     address = flows.addresses(flow)[1]
     name = view.capture.name(address, int(index.flows.first[flow]))
-    return "" if name == _address(address) else name.lower()
+    return "" if name == address_text(address) else name.lower()
 
 
 RULES = (icmp, lookups, family_fallback)

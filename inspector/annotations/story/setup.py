@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.annotations.story.step import Narrated, Step, duration, listed, many, sentence, step
-from inspector.core.field import cell, ipv6_text
+from inspector.core.field import address_text, cell
 from inspector.core.layer import Layer
 
 UDP = 17
@@ -210,7 +210,7 @@ def datagrams(capture: Narrated, flow: int) -> Step:
 
 def named(capture: Narrated, address: bytes, packet: int) -> str:
     """An address, with its name in front where the capture knows one."""
-    text = ".".join(map(str, address)) if len(address) == 4 else ipv6_text(address)
+    text = address_text(address)
     known = capture.name(address, packet)
     return text if known == text else f"{known} ({text})"
 
