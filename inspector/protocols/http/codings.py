@@ -26,7 +26,9 @@ class TooLarge(Damaged):
 
 
 class _Stream(Protocol):
-    """What every library's decoder is made to look like."""
+    """What every library's decoder is made to look like. fault: what the library raises on damaged bytes."""
+
+    fault: type[Exception]
 
     def feed(self, data: bytes) -> bytes: ...
 
@@ -44,9 +46,7 @@ class Decoder:
     def feed(self, data: bytes) -> bytes:
         try:
             out = self._stream.feed(data)
-        except Damaged:
-            raise
-        except Exception as error:  # each library has an error of its own
+        except self._stream.fault as error:
             raise Damaged(str(error)) from None
         self._total += len(out)
         if self._total > MAX_BODY_DECODED:
@@ -80,6 +80,8 @@ class Undoing:
 class _Zlib:
     """zlib's formats. A gzip stream may have several members one behind the other (RFC 1952, 2.2)."""
 
+    fault: type[Exception] = zlib.error
+
     def __init__(self, wbits: int) -> None:
         self._wbits = wbits
         self._inflater = zlib.decompressobj(wbits)
@@ -105,6 +107,8 @@ class _Zlib:
 class _Deflate:
     """The zlib format by the RFC; some servers send raw deflate, told apart by the first two bytes (RFC 1950, 2.2)."""
 
+    fault: type[Exception] = zlib.error
+
     def __init__(self) -> None:
         self._chosen: _Zlib | None = None
         self._waiting = b""
@@ -128,6 +132,7 @@ class _Brotli:
     def __init__(self) -> None:
         import brotli
 
+        self.fault: type[Exception] = brotli.error
         self._inflater = brotli.Decompressor()
 
     def feed(self, data: bytes) -> bytes:
@@ -144,6 +149,7 @@ class _Zstd:
     def __init__(self) -> None:
         import zstandard
 
+        self.fault: type[Exception] = zstandard.ZstdError
         self._inflater = zstandard.ZstdDecompressor(max_window_size=8 << 20).decompressobj()  # RFC 9659: 8 MiB at most
 
     def feed(self, data: bytes) -> bytes:
