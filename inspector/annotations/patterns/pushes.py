@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from inspector.annotations.findings.finding import MS, counted, milliseconds
 from inspector.annotations.patterns.pattern import (
@@ -105,15 +107,17 @@ def broadcasts(scene: Scene) -> Iterator[tuple[Pattern, list[Exchange]]]:
 
 def _broadcast(scene: Scene, own: Sequence[Exchange]) -> Iterator[tuple[Pattern, list[Exchange]]]:
     seen: dict[bytes, dict[int, list[int]]] = {}
-    sent: list[tuple[bytes, int, int]] = []
+    sent: list[tuple[int, bytes]] = []  # when, what
     by_number = {one.number: one for one in own}
     budget = MAX_ITEMS
     for exchange in own:
         for item in exchange.items[:budget]:
             content = _content(item)
+            if len(content) < TELLING:
+                continue
             if item.from_client:
-                sent.append((content, exchange.number, scene.capture.time_of(item.complete)))
-            elif len(content) >= TELLING and (item.pdu.protocol != "sse" or item.pdu.info.get("dispatched")):
+                sent.append((scene.capture.time_of(item.complete), content))
+            elif item.pdu.protocol != "sse" or item.pdu.info.get("dispatched"):
                 seen.setdefault(content, {}).setdefault(exchange.number, []).append(scene.capture.time_of(item.complete))
         budget -= min(len(exchange.items), budget)
     shared = {
@@ -124,12 +128,12 @@ def _broadcast(scene: Scene, own: Sequence[Exchange]) -> Iterator[tuple[Pattern,
     if len(shared) < 2:
         return
     receivers = sorted({number for places in shared.values() for number in places})
-    delays = [
-        min(times[0] for times in places.values()) - at
-        for content, places in shared.items()
-        for words, _, at in sent
-        if len(words) >= TELLING and words in content and 0 <= min(t[0] for t in places.values()) - at <= SOLICITED_NS
-    ]
+    sent.sort()
+    delays = []
+    for content, places in shared.items():
+        first = min(times[0] for times in places.values())
+        low, high = bisect_left(sent, first - SOLICITED_NS, key=itemgetter(0)), bisect_right(sent, first, key=itemgetter(0))
+        delays += [first - at for at, words in sent[low:high] if words in content]
     exchanges = [by_number[number] for number in receivers]
     evidence = [f"{len(shared)} messages reached {len(receivers)} receivers within {milliseconds(TOGETHER_NS)} of each other"]
     counter = []
