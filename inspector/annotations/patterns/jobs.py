@@ -66,7 +66,7 @@ def _job(own: Sequence[tuple[Exchange, list[Exchange], str]]) -> tuple[Pattern, 
         "202 Accepted: the server has not done it yet (RFC 9110, 15.3.3)" if accepted else f"{job.status} names what it made",
         f"{how} leads to what the client asked for {count} times afterwards",
     ]
-    counter = [] if accepted else ["201 is also the answer to what is done at once"]
+    counter = [] if accepted else [f"{job.status} is also the answer to what is done at once"]
     longest = max(polls[-1].ended - asked.begun for asked, polls, _ in own)
     evidence.append(f"from the request to the last answer: {milliseconds(longest)}")
     gaps = [second.begun - first.begun for _, polls, _ in own for first, second in pairwise(polls)]
