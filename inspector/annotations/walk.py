@@ -8,6 +8,7 @@ from inspector.annotations.card_texts.links import CAPTURE_HEADERS
 from inspector.annotations.osi import NAMES
 from inspector.core.layer import Layer
 from inspector.core.span import Frame, Span, parents, trace
+from inspector.core.text import counted
 from inspector.dissection.engine import Dissection
 from inspector.protocols.tls.wire import Content
 
@@ -174,7 +175,7 @@ def _stage(osi: int, top: Layer, layers: list[Layer], frames: list[Dissection], 
     titles = list(dict.fromkeys(layer.title for layer in found))
     if osi == 1:
         bits = sum(frame.packet.wire_length for frame in frames) * 8
-        what = f"{bits:,} bits in {len(frames):,} frame{'s' if len(frames) != 1 else ''}"
+        what = f"{bits:,} bits in {counted(len(frames), 'frame')}"
     else:
         what = ", ".join(titles) or "nothing of its own here"
         if osi == 7 and by.sealed:

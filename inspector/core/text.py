@@ -25,6 +25,11 @@ def printable(text: str, limit: int = 0) -> str:
     return text + "…" if cut else text
 
 
+def counted(number: int, word: str, plural: str = "") -> str:
+    """`1 packet`, `2,000 packets`. plural: where it is not the word with an s."""
+    return f"{number:,} {word if number == 1 else plural or f'{word}s'}"
+
+
 def _escape(char: str) -> str:
     if char in _SHORT:
         return _SHORT[char]

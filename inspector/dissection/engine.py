@@ -13,6 +13,7 @@ from inspector.core.limits import MAX_BODY_DECODED, MAX_LAYERS
 from inspector.core.packet import Packet
 from inspector.core.protocol import Protocol
 from inspector.core.span import Buffer, Derived, Frame, Span
+from inspector.core.text import counted
 from inspector.dissection.fragments import NOTHING, Joined
 from inspector.dissection.registry import Registry
 
@@ -200,7 +201,7 @@ class Engine:
         elif context.quoted:
             text, code = "the quotation ends here", "quoted"
         else:
-            more = f"{cut.missing:,} more byte{'s' if cut.missing != 1 else ''}"
+            more = counted(cut.missing, "more byte")
             text, code = f"ends too early: {layer.title} needs {more} here", "truncated"
         layer.issues.append(Issue(code, at, Severity.NOTE if code in ("cut", "quoted") else Severity.ERROR, text))
 

@@ -44,8 +44,3 @@ def seconds(time_ns: int) -> str:
     if size < 1_000_000_000:
         return f"{time_ns / 1e6:.0f} ms" if size >= 100_000_000 else f"{time_ns / 1e6:.1f} ms"
     return f"{time_ns / 1e9:.3f} s"
-
-
-def counted(number: int, word: str) -> str:
-    """`1 packet`, `2,000 packets`."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

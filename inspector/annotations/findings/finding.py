@@ -236,10 +236,6 @@ class View:
             yield from (layer for layer in self.capture.unit(pdu).layers if layer.protocol == protocol)
 
 
-def counted(number: int, word: str) -> str:
-    """`1 request`, `2,000 requests`; words that end in -ch or -y are not asked for."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
 
 def milliseconds(nanoseconds: int) -> str:
     """`41.2 ms`, `2.3 s`."""

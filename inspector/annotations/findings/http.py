@@ -8,9 +8,10 @@ from heapq import heappop, heappush
 import numpy as np
 
 from inspector.annotations import tokens
-from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, View, counted, milliseconds
+from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, View, milliseconds
 from inspector.annotations.heads import head
 from inspector.core.layer import Severity
+from inspector.core.text import counted
 from inspector.streams.analysis import FIN, RST
 from inspector.streams.exchanges import Exchange
 

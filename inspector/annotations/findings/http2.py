@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from inspector.annotations.findings.finding import MS, Finding, Talk, counted, milliseconds
+from inspector.annotations.findings.finding import MS, Finding, Talk, milliseconds
 from inspector.core.layer import Severity
 from inspector.core.stream import Pdu
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.protocols.grpc.grpc import STATUSES
 from inspector.protocols.http2.names import ERRORS, Type
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Finding, Talk, View, counted, milliseconds
+from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Finding, Talk, View, milliseconds
 from inspector.annotations.findings.tcp import idle_cutoff
 from inspector.core.layer import Severity
 from inspector.core.stream import Pdu
+from inspector.core.text import counted
 from inspector.protocols.websocket.websocket import Opcode
 from inspector.streams.analysis import RST
 from inspector.streams.exchanges import Exchange, Item

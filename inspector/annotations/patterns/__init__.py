@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inspector.annotations.findings.finding import Capture, counted
+from inspector.annotations.findings.finding import Capture
 from inspector.annotations.heads import head
 from inspector.annotations.patterns import connections, jobs, pushes, series, state
 from inspector.annotations.patterns.pattern import (
@@ -27,6 +27,7 @@ from inspector.annotations.patterns.pattern import (
     cost_words,
     pattern,
 )
+from inspector.core.text import counted
 from inspector.streams.exchanges import Exchange
 
 __all__ = [

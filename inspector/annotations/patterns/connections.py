@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from inspector.annotations.findings.finding import counted, milliseconds
+from inspector.annotations.findings.finding import milliseconds
 from inspector.annotations.heads import head, prepare
 from inspector.annotations.patterns.pattern import (
     MULTIPLEXING,
@@ -20,6 +20,7 @@ from inspector.annotations.patterns.pattern import (
     cost,
     pattern,
 )
+from inspector.core.text import counted
 from inspector.streams.exchanges import Exchange
 
 NESTED_NEAR = 16  # exchanges that begin within another, looked at for its inner hop

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from inspector.annotations.findings.finding import counted, milliseconds
+from inspector.annotations.findings.finding import milliseconds
 from inspector.annotations.heads import body, head, prepare
 from inspector.annotations.patterns.pattern import ASYNC_JOB, Confidence, Pattern, Scene, cost, pattern
+from inspector.core.text import counted
 from inspector.streams.exchanges import Exchange
 
 ACCEPTED, CREATED, OK = 202, 201, 200

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from inspector.annotations.findings.finding import MAX_EVIDENCE, Capture, counted, milliseconds
-from inspector.core.text import printable
+from inspector.annotations.findings.finding import MAX_EVIDENCE, Capture, milliseconds
+from inspector.core.text import counted, printable
 from inspector.streams.exchanges import Exchange
 
 REQUEST_RESPONSE, ASYNC_JOB, UNKNOWN = "request–response", "asynchronous job", "unknown"

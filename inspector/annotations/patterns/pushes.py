@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
-from inspector.annotations.findings.finding import MS, counted, milliseconds
+from inspector.annotations.findings.finding import MS, milliseconds
 from inspector.annotations.patterns.pattern import (
     EVENT_STREAM,
     PUBLISH,
@@ -19,6 +19,7 @@ from inspector.annotations.patterns.pattern import (
     cost,
     pattern,
 )
+from inspector.core.text import counted
 from inspector.streams.exchanges import Exchange, Item
 
 MEDIA = "text/event-stream"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.annotations.findings.finding import counted
 from inspector.annotations.heads import head, prepare
 from inspector.annotations.patterns.pattern import (
     CONNECTION_BOUND,
@@ -16,6 +15,7 @@ from inspector.annotations.patterns.pattern import (
     cost,
     pattern,
 )
+from inspector.core.text import counted
 from inspector.streams.exchanges import Exchange
 
 MAX_HEADS = 200  # exchanges whose heads are read: where the state lives shows at the beginning

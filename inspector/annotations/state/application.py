@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from inspector.annotations import tokens
 from inspector.annotations.state.fact import BOTH, CLIENT, SERVER, Fact
 from inspector.annotations.story.content import head_of
-from inspector.annotations.story.step import Narrated, listed, many
+from inspector.annotations.story.step import Narrated, listed
 from inspector.core.stream import Pdu
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange
 
@@ -60,7 +60,7 @@ def http2(conversation: Conversation, number: int) -> Iterator[Fact]:
     for direction, (packet, table) in sorted(tables.items()):
         entries, size, limit = getattr(table, "entries", 0), getattr(table, "size", 0), getattr(table, "limit", 0)
         whose = "requests" if direction == client else "responses"
-        text = f"{many(entries, 'entry', 'entries')}, {size:,} of {limit:,} bytes"
+        text = f"{counted(entries, 'entry', 'entries')}, {size:,} of {limit:,} bytes"
         text += "" if getattr(table, "complete", True) else "; some of it lies outside this capture"
         yield Fact(6, "HPACK", BOTH, f"header table of the {whose}", text, packet, "RFC 7541, 2.3.2")
     for direction, (packet, window) in sorted(windows.items()):
@@ -69,7 +69,7 @@ def http2(conversation: Conversation, number: int) -> Iterator[Fact]:
         yield Fact(5, "HTTP/2", holder, "may still send", text, packet, "RFC 9113, 5.2")
     left = [stream for stream in streams if stream not in closed]
     if streams:
-        text = f"{many(len(left), 'stream')} open" + (f" ({listed([str(stream) for stream in left[:8]])})" if left else "")
+        text = f"{counted(len(left), 'stream')} open" + (f" ({listed([str(stream) for stream in left[:8]])})" if left else "")
         text += f", {len(closed):,} finished"
         yield Fact(5, "HTTP/2", BOTH, "streams", text, max(streams.values()), "RFC 9113, 5.1")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from inspector.annotations.state.fact import BOTH, CLIENT, SERVER, Fact
 from inspector.annotations.story.secure import SERVER_HELLO, TICKET, TLS13, agreed, messages
-from inspector.annotations.story.step import Narrated, many
+from inspector.annotations.story.step import Narrated
 from inspector.core.layer import Layer
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.streams.conversation import Conversation
 
 
@@ -43,8 +43,8 @@ def tls(capture: Narrated, conversation: Conversation, client: int, number: int)
     if tickets:
         lives = {int(message.layer.value("tls.handshake.session_ticket_lifetime_hint", 0)) for message in tickets}
         modern = session.version >= TLS13
-        spans = [many(life, "second") for life in sorted(lives - {0})]
-        text = many(len(tickets), "ticket")
+        spans = [counted(life, "second") for life in sorted(lives - {0})]
+        text = counted(len(tickets), "ticket")
         if spans:
             text += f", for {', '.join(spans)} {'at most' if modern else '(a hint, no promise)'}"
         else:  # TLS 1.2 leaves it open, TLS 1.3 takes the ticket back

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from inspector.annotations.findings.finding import Connection
 from inspector.annotations.state.fact import CANNOT_TELL, CLIENT, SERVER, Fact
-from inspector.annotations.story.step import duration, many
+from inspector.annotations.story.step import duration
 from inspector.annotations.story.transport import Ends
+from inspector.core.text import counted
 from inspector.streams.analysis import ACK, FIN, RESENT, SYN, distance
 from inspector.streams.tcp_states import State
 
@@ -45,25 +46,25 @@ def _sending(c: Connection, side: int, count: int, holder: str) -> Iterator[Fact
         last, best = _furthest(ends), _furthest(c.acknowledgement[acked])
         flight = max(distance(int(ends[last]) & SPACE, int(c.acknowledgement[acked[best]])), 0)
         newest = int(c.packet[max(own[last], acked[best])])
-        yield Fact(4, "TCP", holder, "sent and not acknowledged", many(flight, "byte"), newest, "RFC 9293, 3.3.1")
+        yield Fact(4, "TCP", holder, "sent and not acknowledged", counted(flight, "byte"), newest, "RFC 9293, 3.3.1")
         row = int(peer[-1])
         shift = int(c.capture.index.flows.shift[c.flow][1 - side])
         window = int(c.window[row])
         if c.flags[row] & SYN or shift == -2:
-            words = many(window, "byte")
+            words = counted(window, "byte")
         else:
-            words = many(window << shift, "byte") if shift >= 0 else f"{window:,} units, whose size {CANNOT_TELL}"
+            words = counted(window << shift, "byte") if shift >= 0 else f"{window:,} units, whose size {CANNOT_TELL}"
         yield Fact(4, "TCP", holder, "may have in flight", words, int(c.packet[row]), "RFC 9293, 3.8.6; RFC 7323, 2")
     resent = own[c.marks[own] & int(RESENT) != 0]
     if len(resent):
         yield Fact(
-            4, "TCP", holder, "sent again so far", many(len(resent), "segment"), int(c.packet[resent[-1]]), "RFC 6298, 5"
+            4, "TCP", holder, "sent again so far", counted(len(resent), "segment"), int(c.packet[resent[-1]]), "RFC 6298, 5"
         )
     samples, packet = _samples(c, own, peer)
     if len(samples):
         yield Fact(4, "TCP", holder, "round trip, last measured", duration(samples[-1]), packet, "RFC 6298, 3")
         timer = _timer(samples)
-        words = f"{duration(timer)} by the formula, from {many(len(samples), 'round trip')} seen here"
+        words = f"{duration(timer)} by the formula, from {counted(len(samples), 'round trip')} seen here"
         if timer < LEAST_RTO_NS:
             words += "; the RFC raises it to 1.00 s, systems use less"
         words += ". What this end really waits is in no packet until it sends again"

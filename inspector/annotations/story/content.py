@@ -10,10 +10,10 @@ import numpy as np
 
 from inspector.annotations.findings.finding import MS
 from inspector.annotations.messages import messages
-from inspector.annotations.story.step import SHORT, Narrated, Step, duration, listed, many, sentence, step
+from inspector.annotations.story.step import SHORT, Narrated, Step, duration, listed, sentence, step
 from inspector.annotations.story.transport import Ends
 from inspector.core.stream import Pdu
-from inspector.core.text import decode, printable
+from inspector.core.text import counted, decode, printable
 from inspector.protocols.http.framing import Body, Framing, body_of
 from inspector.protocols.http.head import Head
 from inspector.streams.analysis import FIN, RST
@@ -41,7 +41,7 @@ def exchanges(capture: Narrated, ends: Ends, found: Sequence[Exchange]) -> Itera
             continue
         names = listed([f"{one.method} {printable(one.target, SHORT)}" for _, one in group])
         where = "on one connection, before any of them is answered"
-        text = f"{many(len(own), 'request')} leave in the same packet, {where}: {names}"
+        text = f"{counted(len(own), 'request')} leave in the same packet, {where}: {names}"
         yield step(capture, "request", [packet for one in own for packet in one.packets], sentence(text), group[0][1].flow, own)
     for exchange in found:
         if exchange.response is not None:
@@ -87,7 +87,7 @@ def _request(capture: Narrated, ends: Ends, exchange: Exchange, place: int) -> S
     text = f"the client asks: {_name(exchange)}"
     if place > 1 and exchange.substream < 0:
         text += f", request {place} on this connection, without another handshake"
-    said = [many(part.size, "byte")]
+    said = [counted(part.size, "byte")]
     if exchange.substream < 0 and part.size > part.head - part.start:
         said.append(f"{part.size - (part.head - part.start):,} of them body")
     text += f" ({', '.join(said)})"
@@ -131,11 +131,11 @@ def _wishes(head: Head) -> Iterator[str]:
     if credentials := head.get("authorization"):
         yield f"it carries credentials ({printable(credentials.partition(' ')[0], 20)})"
     if (wait := (head.get("prefer") or "").partition("wait=")[2]).isdigit():
-        yield f"the server may hold it for up to {many(int(wait), 'second')} (Prefer: wait)"
+        yield f"the server may hold it for up to {counted(int(wait), 'second')} (Prefer: wait)"
     pairs = [pair for name, value in head.headers if name == "cookie" for pair in value.split(";") if pair.strip()]
     if pairs:
         names = [printable(pair.partition("=")[0].strip(), 40) for pair in pairs]
-        yield f"it carries {many(len(pairs), 'cookie')} ({listed(names)})"
+        yield f"it carries {counted(len(pairs), 'cookie')} ({listed(names)})"
     if last := head.get("last-event-id"):
         yield f"it goes on after event id {printable(last, 40)} (Last-Event-ID)"
     if "upgrade" in head.tokens("connection"):
@@ -165,15 +165,15 @@ def _response(capture: Narrated, ends: Ends, exchange: Exchange) -> Step:
         text += f": {_content(exchange, head)}" if exchange.media else ""
         if items:
             answers = sum(not item.from_client for item in exchange.items)
-            text += f", {many(answers, 'message')}" if answers else ", no message"
+            text += f", {counted(answers, 'message')}" if answers else ", no message"
         else:
             bodies = [] if exchange.units is None else [pdu for pdu in exchange.units.response if pdu.protocol == "http2.body"]
-            text += f", {many(sum(pdu.span.size for pdu in bodies), 'byte')} of body" if bodies else ", no body"
+            text += f", {counted(sum(pdu.span.size for pdu in bodies), 'byte')} of body" if bodies else ", no body"
         text += "; the flag END_STREAM on its last frame ends it" if part.whole else "; it does not end in this capture"
     elif exchange.media == "text/event-stream" and exchange.status == 200:
         text += ": a stream of events, which ends when either side likes"
     elif size:
-        text += f": {_content(exchange, head)}, {many(size, 'byte')} of body as sent"
+        text += f": {_content(exchange, head)}, {counted(size, 'byte')} of body as sent"
     if body is not None and exchange.substream < 0 and exchange.status != 101:
         text += f"; {_end(body, exchange, size)}"
     for pdu in _outcomes(capture, exchange):
@@ -208,8 +208,8 @@ def _end(body: Body, exchange: Exchange, size: int) -> str:
         if not body.length:
             return "no body, for Content-Length is 0"
         if not exchange.complete:
-            return f"Content-Length announces {many(body.length, 'byte')}"
-        return f"the body ends after the {many(body.length, 'byte')} that Content-Length announces"
+            return f"Content-Length announces {counted(body.length, 'byte')}"
+        return f"the body ends after the {counted(body.length, 'byte')} that Content-Length announces"
     if body.framing is Framing.CHUNKED:
         ends = "ends" if exchange.complete else "would end"
         return f"its length is not announced: it comes in chunks, and the chunk of size 0 {ends} it"
@@ -239,11 +239,11 @@ def _reason(exchange: Exchange) -> str:
 def _extras(head: Head) -> Iterator[str]:
     cookies = [printable(value.partition("=")[0].strip(), 40) for name, value in head.headers if name == "set-cookie"]
     if cookies:
-        yield f"it gives the client {many(len(cookies), 'cookie')} to keep ({listed(cookies)})"
+        yield f"it gives the client {counted(len(cookies), 'cookie')} to keep ({listed(cookies)})"
     if location := head.get("location"):
         yield f"it points to {printable(location, SHORT)}"
     if (later := head.get("retry-after") or "").isdigit():
-        yield f"the client is to ask again after {many(int(later), 'second')} (Retry-After)"
+        yield f"the client is to ask again after {counted(int(later), 'second')} (Retry-After)"
     if challenge := head.get("www-authenticate"):
         yield f"it says which proof is wanted: {printable(challenge, SHORT + 60)} (WWW-Authenticate)"
     if head.get("x-accel-buffering") == "no":
@@ -282,7 +282,8 @@ def _items(capture: Narrated, ends: Ends, exchange: Exchange) -> Iterator[Step]:
     word = _word(exchange)
     packets = [item.complete for item in exchange.items]
     sent = sum(item.from_client for item in exchange.items)
-    text = f"{many(len(exchange.items), word)} in {many(len(set(packets)), 'packet')}, over {duration(times[-1] - times[0])}"
+    text = f"{counted(len(exchange.items), word)} in {counted(len(set(packets)), 'packet')}"
+    text += f", over {duration(times[-1] - times[0])}"
     if gaps:
         text += f"; half of the pauses between them are shorter than {duration(int(median(gaps)))}"
     if sent:
@@ -304,7 +305,7 @@ def _arrival(capture: Narrated, ends: Ends, exchange: Exchange, items: list[Item
     elif len(items) == 1:
         text = f"{who} sends {_said(capture, first.pdu)}"
     else:
-        text = f"{who} sends {many(len(items), 'message')} at once: {'; '.join(_said(capture, item.pdu) for item in items)}"
+        text = f"{who} sends {counted(len(items), 'message')} at once: {'; '.join(_said(capture, item.pdu) for item in items)}"
     if first.first != first.complete:
         late = capture.time_of(first.complete) - capture.time_of(first.first)
         text += f" (begun in packet {first.first}, whole {duration(late)} later)"
@@ -318,7 +319,7 @@ def _said(capture: Narrated, pdu: Pdu) -> str:
         path, _, rest = words.rpartition("/")
         return f"gRPC message: {rest if path else words}" + ("" if pdu.complete else " (not whole)")
     text = "a binary message" if pdu.info.get("opcode") == BINARY else "a text message"
-    text += f" of {many(pdu.span.size, 'byte')}{' (it came compressed)' if pdu.info.get('compressed') else ''}"
+    text += f" of {counted(pdu.span.size, 'byte')}{' (it came compressed)' if pdu.info.get('compressed') else ''}"
     if pdu.info.get("opcode") != BINARY:
         content = pdu.span.buffer.read(pdu.span.start, min(pdu.span.stop, pdu.span.start + 4 * SHORT))
         text += f": “{printable(decode(content), SHORT)}”"
@@ -439,6 +440,6 @@ def others(capture: Narrated, ends: Ends, conversation: Conversation) -> Iterato
     yield from own[:shown]
     between = own[shown:-shown]
     packets = [packet for one in between for packet in one.packets]
-    text = f"{many(len(between), 'more message')} pass, in packets {packets[0]} to {packets[-1]}."
+    text = f"{counted(len(between), 'more message')} pass, in packets {packets[0]} to {packets[-1]}."
     yield step(capture, "message", packets, text, conversation.id, between)
     yield from own[-shown:]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from inspector.annotations.story.step import Narrated, Step, duration, listed, many, sentence, step
+from inspector.annotations.story.step import Narrated, Step, duration, listed, sentence, step
 from inspector.annotations.story.transport import Ends
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.stream import Pdu
+from inspector.core.text import counted
 from inspector.protocols.tls.extensions import grease
 from inspector.protocols.tls.names import ALERTS, SIGNALS
 from inspector.protocols.tls.wire import HELLO_RETRY, Content
@@ -125,7 +126,7 @@ def _offer(layer: Layer, again: bool) -> str:
     shares = [_plain(f) for f in groups if grease(f.value) is None]
     suites = sum(f.name == "tls.handshake.ciphersuite" and _is_suite(f.value) for f in layer.walk())
     version = f"TLS up to {_plain(field).removeprefix('TLS ')}" if field is not None else "TLS"
-    brings = [many(suites, "cipher suite"), *([f"a key share for {listed(shares)}"] if shares else [])]
+    brings = [counted(suites, "cipher suite"), *([f"a key share for {listed(shares)}"] if shares else [])]
     text = f"the client {'asks again, offering' if again else 'offers'} {version} with {listed(brings)}"
     if protocols:
         text += f"; inside it would speak {' or '.join(protocols)} (ALPN)"
@@ -211,10 +212,11 @@ def _tickets(capture: Narrated, found: list[Message], flow: int) -> Iterator[Ste
     if not given:
         return
     lives = sorted({int(m.layer.value("tls.handshake.session_ticket_lifetime_hint", 0)) for m in given} - {0})
-    valid = f"{'each ' if len(given) > 1 else ''}valid for {listed([many(life, 'second') for life in lives])}"
+    valid = f"{'each ' if len(given) > 1 else ''}valid for {listed([counted(life, 'second') for life in lives])}"
     if not lives:  # TLS 1.2 leaves it open, TLS 1.3 takes the ticket back (RFC 5077, 3.3; RFC 8446, 4.6.1)
         valid = "for how long is not said" if agreed(found).version < TLS13 else "not to be used (a lifetime of 0)"
-    text = f"the server gives the client {many(len(given), 'session ticket')}, {valid}: a later connection can resume with one"
+    tickets = counted(len(given), "session ticket")
+    text = f"the server gives the client {tickets}, {valid}: a later connection can resume with one"
     yield step(capture, "tls", [m.pdu.packet for m in given], sentence(text), flow)
 
 
@@ -249,7 +251,7 @@ def _unread(capture: Narrated, ends: Ends, conversation: Conversation) -> Iterat
         own = [pdu for pdu in closed if pdu.direction == direction]
         if own:
             size = sum(pdu.span.size for pdu in own)
-            said.append(f"{many(len(own), 'record')} of {ends.who(direction)} ({size:,} bytes)")
+            said.append(f"{counted(len(own), 'record')} of {ends.who(direction)} ({size:,} bytes)")
     verb = "is" if len(closed) == 1 else "are"
     text = f"{listed(said)} {verb} encrypted, and the key is not known: only sizes and times can be told"
     yield step(capture, "tls", [pdu.packet for pdu in closed], sentence(text), conversation.id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.annotations.story.step import Narrated, Step, duration, listed, many, sentence, step
+from inspector.annotations.story.step import Narrated, Step, duration, listed, sentence, step
 from inspector.core.field import address_text, cell
 from inspector.core.layer import Layer
+from inspector.core.text import counted
 
 UDP = 17
 REQUEST, REPLY = 1, 2  # of ARP
@@ -34,10 +35,10 @@ def without_flow(capture: Narrated) -> Iterator[Step]:
             top = result.layers[-1].title if result.layers else "nothing that is known"
             others.setdefault(top, []).append(number)
     for (who, whom), packets in asked.items():
-        times = f", {many(len(packets), 'time')}" if len(packets) > 1 else ""
+        times = f", {counted(len(packets), 'time')}" if len(packets) > 1 else ""
         yield step(capture, "neighbour", packets, f"{who} asks who has {whom}{times}; no answer is in this capture.")
     for title, packets in others.items():
-        yield step(capture, "other", packets, f"{many(len(packets), 'packet')} of {title}, which belong to no conversation.")
+        yield step(capture, "other", packets, f"{counted(len(packets), 'packet')} of {title}, which belong to no conversation.")
 
 
 def _icmp(capture: Narrated, number: int, layers: list[Layer]) -> Step:
@@ -150,7 +151,7 @@ def _lookup(capture: Narrated, flow: int, question: _Question) -> Step:
     text = f"{who} asks {whom} {wanted}" if kinds else f"{whom} tells {who} about {question.name}; the question is not here"
     again = len(question.asked) - len({(kind, id) for _, kind, id in question.asked})
     if again:
-        text += f", and repeats the question {many(again, 'time')}"
+        text += f", and repeats the question {counted(again, 'time')}"
     if not question.answers:
         return step(capture, "lookup", packets, f"{text}; no answer is in this capture.", flow)
     if question.asked:
@@ -177,9 +178,9 @@ def answer(kind: str, dns: Layer, named: bool = False) -> str:
     contents = [(field.text or "").partition(" → ") for field in records]
     shown = [_content(head, content) for head, _, content in contents[:SHOWN_ANSWERS]]
     more = f" and {len(contents) - SHOWN_ANSWERS} more" if len(contents) > SHOWN_ANSWERS else ""
-    text = many(len(contents), "text") if kind == "TXT" else f"{', '.join(shown)}{more}"
+    text = counted(len(contents), "text") if kind == "TXT" else f"{', '.join(shown)}{more}"
     least = min((int(field.value) for record in records for field in record.walk() if field.name == "dns.resp.ttl"), default=0)
-    return f"{of}{text}, which may be remembered for {many(least, 'second')}"
+    return f"{of}{text}, which may be remembered for {counted(least, 'second')}"
 
 
 def _content(head: str, content: str) -> str:
@@ -203,8 +204,8 @@ def datagrams(capture: Narrated, flow: int) -> Step:
     sent, received = (int(count) for count in flows.packets[flow])
     layers = capture.layers(numbers[0]).layers
     title = layers[-1].title if layers and layers[-1].protocol not in ("udp", "data") else "UDP"
-    text = f"{one}:{flows.sport(flow)} sends {many(sent, 'datagram')} ({title}) to {other}:{flows.dport(flow)}"
-    text += f", which sends {many(received, 'datagram')} back" if received else ", and gets none back"
+    text = f"{one}:{flows.sport(flow)} sends {counted(sent, 'datagram')} ({title}) to {other}:{flows.dport(flow)}"
+    text += f", which sends {counted(received, 'datagram')} back" if received else ", and gets none back"
     return step(capture, "datagrams", numbers, f"{text}.", flow)
 
 

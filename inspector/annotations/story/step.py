@@ -47,10 +47,6 @@ def step(capture: Narrated, kind: str, packets: Iterable[int], text: str, flow: 
     return Step(kind, numbers, capture.time_of(numbers[0]) if numbers else 0, text, flow, tuple(steps))
 
 
-def many(count: int, word: str, plural: str = "") -> str:
-    """`1 event`, `1,200 events`."""
-    return f"{count:,} {word if count == 1 else plural or word + 's'}"
-
 
 def listed(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""

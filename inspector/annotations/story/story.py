@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from inspector.annotations.findings.finding import TCP, Connection
 from inspector.annotations.story import content, secure, setup, transport
-from inspector.annotations.story.step import Narrated, Step, listed, many, step
+from inspector.annotations.story.step import Narrated, Step, listed, step
 from inspector.annotations.story.transport import Ends
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.streams.exchanges import Exchange
 
 UDP = 17
@@ -71,10 +71,10 @@ def _connection(capture: Narrated, flow: int, exchanges: list[Exchange]) -> Step
 def _sums(ends: Ends, exchanges: list[Exchange]) -> str:
     said = [transport.totals(ends)]
     if exchanges:
-        said.insert(0, many(len(exchanges), "request"))
+        said.insert(0, counted(len(exchanges), "request"))
         items = sum(len(exchange.items) for exchange in exchanges)
         if items:
-            said.insert(1, many(items, "event or message", "events or messages"))
+            said.insert(1, counted(items, "event or message", "events or messages"))
     return ", ".join(said)
 
 
@@ -96,11 +96,11 @@ def _sites(capture: Narrated, connections: list[Step]) -> list[Step]:
         requests = sum(inner.kind == "request" and (len(inner.steps) or 1) for one in own for inner in one.steps)
         troubles = sum(inner.kind == "trouble" for one in own for inner in one.steps)
         packets = [packet for one in own for packet in one.packets]
-        said = [many(len(own), "connection"), many(len(packets), "packet")]
+        said = [counted(len(own), "connection"), counted(len(packets), "packet")]
         if requests:
-            said.insert(1, many(requests, "request"))
+            said.insert(1, counted(requests, "request"))
         if troubles:
-            said.append(many(troubles, "place") + " with losses or waiting")
+            said.append(counted(troubles, "place") + " with losses or waiting")
         found.append(step(capture, "group", packets, f"To {name} port {port}: {listed(said)}.", -1, own))
     return found
 
@@ -116,6 +116,6 @@ def _folded(capture: Narrated, steps: list[Step]) -> list[Step]:
         words = {"lookup": "name lookup", "neighbour": "question for a hardware address", "icmp": "ICMP message"}
         plural = {"neighbour": "questions for hardware addresses"}.get(kind, "")
         packets = [packet for one in own for packet in one.packets]
-        text = f"{many(len(own), words.get(kind, 'exchange of datagrams'), plural)}, in {many(len(packets), 'packet')}."
+        text = f"{counted(len(own), words.get(kind, 'exchange of datagrams'), plural)}, in {counted(len(packets), 'packet')}."
         found.append(step(capture, "group", packets, text, -1, own))
     return found

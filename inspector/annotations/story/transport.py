@@ -8,7 +8,8 @@ import numpy as np
 
 from inspector.annotations.findings.finding import Connection
 from inspector.annotations.findings.tcp import nagle_delayed_ack
-from inspector.annotations.story.step import Narrated, Step, duration, listed, many, sentence, step
+from inspector.annotations.story.step import Narrated, Step, duration, listed, sentence, step
+from inspector.core.text import counted
 from inspector.streams.analysis import ACK, FIN, RESENT, RST, SYN, Mark
 from inspector.streams.tcp_states import State
 
@@ -54,7 +55,7 @@ def opening(capture: Narrated, ends: Ends) -> Iterator[Step]:
     asked = [int(c.packet[row]) for row in syns]
     text = f"{client} asks {server} for a connection (SYN)"
     if not len(answers):
-        text += f", {many(len(syns), 'time')}" if len(syns) > 1 else ""
+        text += f", {counted(len(syns), 'time')}" if len(syns) > 1 else ""
         if len(refusals):
             row = int(refusals[0])
             after = duration(int(c.time[row] - c.time[syns[0]]))
@@ -95,7 +96,7 @@ def _agreed(capture: Narrated, syn: int, answer: int) -> str:
     both = kinds[0] & kinds[1]
     agreed = [word for kind, word in ((4, "selective acknowledgements"), (8, "timestamps")) if kind in both]
     if 3 in both:
-        units = [many(1 << min(layer.value("tcp.options.wscale.shift", 0), 14), "byte") for layer in layers]
+        units = [counted(1 << min(layer.value("tcp.options.wscale.shift", 0), 14), "byte") for layer in layers]
         unit = units[0] if units[0] == units[1] else f"{units[0]} (the client's) and {units[1]} (the server's)"
         agreed.append(f"windows counted in units of {unit}")
     said.append(f"both agree on {listed(agreed)}" if agreed else "no further option is agreed on")
@@ -140,7 +141,7 @@ def _losses(capture: Narrated, ends: Ends, rows: Sequence[int], since: int) -> S
         late = [row for row in own if c.marks[row] & int(Mark.OUT_OF_ORDER)]
         if late:
             comes = "comes" if len(late) == 1 else "come"
-            which = f"{many(len(late), 'segment')} of {ends.who(direction)}"
+            which = f"{counted(len(late), 'segment')} of {ends.who(direction)}"
             told.append(f"{which} {comes} late, behind later ones (packet {int(c.packet[late[0]])})")
         resent = [row for row in own if c.marks[row] & int(RESENT)]
         if resent:
@@ -154,7 +155,7 @@ def _losses(capture: Narrated, ends: Ends, rows: Sequence[int], since: int) -> S
     duplicates = int(np.count_nonzero(c.marks[since : rows[-1] + 1] & int(Mark.DUPLICATE_ACK)))
     text = sentence("; ".join(told))
     if duplicates:
-        text += f" {many(duplicates, 'duplicate acknowledgement')} told the sender that something was missing."
+        text += f" {counted(duplicates, 'duplicate acknowledgement')} told the sender that something was missing."
     return step(capture, "trouble", [int(c.packet[row]) for row in rows], text, c.flow)
 
 
@@ -166,7 +167,7 @@ def _resent(ends: Ends, direction: int, rows: list[int]) -> str:
     size = int(c.length[rows].sum())
     what = []
     if count := len(rows) - len(closing) - len(opening):
-        what.append(f"{many(count, 'segment')} ({many(size, 'byte')})")
+        what.append(f"{counted(count, 'segment')} ({counted(size, 'byte')})")
     what += ["its SYN"] if opening else []
     what += ["its FIN"] if closing else []
     fast = sum(bool(c.marks[row] & int(Mark.FAST_RETRANSMISSION)) for row in rows)
@@ -216,7 +217,7 @@ def _closed_windows(capture: Narrated, ends: Ends) -> Iterator[Step]:
             else:
                 text += ", and this capture does not show it opening again"
             if probes:
-                text += f"; {ends.who(1 - reader)} asks {many(len(probes), 'time')} whether it is open"
+                text += f"; {ends.who(1 - reader)} asks {counted(len(probes), 'time')} whether it is open"
             rows = [begin, *probes, *([end] if len(later) else [])]
             between = [int(c.packet[row]) for row in range(begin, end + 1) if c.marks[row] & int(STALL_MARKS)]
             yield step(capture, "trouble", [*(int(c.packet[row]) for row in rows), *between], sentence(text), c.flow)
@@ -228,8 +229,8 @@ def _keep_alives(capture: Narrated, ends: Ends, held: set[int]) -> Iterator[Step
     asks = [row for row in rows if c.marks[row] & int(Mark.KEEP_ALIVE)]
     if asks:
         who = listed([ends.who(side) for side in (0, 1) if any(c.direction[row] == side for row in asks)])
-        times, answered = many(len(asks), "time"), len(rows) - len(asks)
-        text = f"{who} asks {times} whether the other end is still there (keep-alive); {many(answered, 'answer')} came"
+        times, answered = counted(len(asks), "time"), len(rows) - len(asks)
+        text = f"{who} asks {times} whether the other end is still there (keep-alive); {counted(answered, 'answer')} came"
         yield step(capture, "trouble", [int(c.packet[row]) for row in rows], sentence(text), c.flow)
 
 
@@ -252,7 +253,7 @@ def closing(capture: Narrated, ends: Ends) -> Iterator[Step]:
             return
         row = int(resets[0])
         text = f"{ends.who(int(c.direction[row]))} ends the connection with a reset: both ends forget it at once"
-        more = f" ({many(len(resets), 'reset')} in all)" if len(resets) > 1 else ""
+        more = f" ({counted(len(resets), 'reset')} in all)" if len(resets) > 1 else ""
         yield step(capture, "close", [int(c.packet[row]) for row in resets], sentence(text + more), c.flow)
         return
     packets = [int(c.packet[fins[side][0]]) for side in (0, 1) if len(fins[side])]
@@ -268,7 +269,7 @@ def closing(capture: Narrated, ends: Ends) -> Iterator[Step]:
         packets += [int(c.packet[row]) for row in after]
         sender = int(c.direction[row])
         who = "it" if sender == first and not len(other) else ends.who(sender)
-        text += f"; then {who} sends {many(len(after), 'reset')}: the connection is gone at once, without TIME-WAIT"
+        text += f"; then {who} sends {counted(len(after), 'reset')}: the connection is gone at once, without TIME-WAIT"
     elif State.TIME_WAIT in now:
         packets += [change.packet for change in states.transitions if change.step.to in (State.TIME_WAIT, State.CLOSED)]
         keeper = listed([ends.who(side) for side in (0, 1) if now[side] is State.TIME_WAIT])
@@ -287,4 +288,4 @@ def totals(ends: Ends) -> str:
     sent = int(c.length[c.direction == ends.client].sum())
     received = int(c.length.sum()) - sent
     took = duration(int(c.time[-1] - c.time[0]))
-    return f"{many(c.size, 'packet')}, {sent:,} bytes of data up and {received:,} down, in {took}"
+    return f"{counted(c.size, 'packet')}, {sent:,} bytes of data up and {received:,} down, in {took}"

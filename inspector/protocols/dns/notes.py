@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note, Rank
+from inspector.core.text import counted
 from inspector.protocols.dns.names import RCODES, TYPES
 
 CNAME = 5
@@ -102,7 +103,7 @@ def _outcome(layer: Layer) -> Iterator[Note]:
             why += " there."
             yield Note(count.span, "referral", why, "RFC 1034, 4.3.2")
     elif rcode.value == 0:
-        why = f"{count.value:,} record{'s' if count.value != 1 else ''} for {name}, of type {what} or leading there."
+        why = f"{counted(count.value, 'record')} for {name}, of type {what} or leading there."
         yield Note(count.span, "found", why, "RFC 1035, 4.1", Rank.DETAIL)
 
 

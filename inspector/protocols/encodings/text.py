@@ -7,6 +7,7 @@ from inspector.core.field import catalog, string
 from inspector.core.layer import Layer, Note, Rank, Severity
 from inspector.core.limits import MAX_LINES
 from inspector.core.protocol import Protocol
+from inspector.core.text import counted
 
 FIELDS = catalog(string("data-text-lines.line", "Line"), string("data-text-lines.rest", "More"))
 
@@ -23,7 +24,7 @@ def dissect(c: Cursor) -> None:
     if c.remaining:
         c.issue("limit", f"a text is shown to {MAX_LINES:,} lines", Severity.NOTE, c.span(c.pos, c.stop))
         c.string("data-text-lines.rest", c.remaining)
-    c.layer.summary = f"{count:,} line{'s' if count != 1 else ''}, {size:,} bytes"
+    c.layer.summary = f"{counted(count, 'line')}, {size:,} bytes"
 
 
 def explain(layer: Layer) -> list[Note]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note
+from inspector.core.text import counted
 from inspector.protocols.http.framing import body_of
 from inspector.protocols.http.head import Head
 from inspector.protocols.http.semantics import of_method, of_status
@@ -94,7 +95,7 @@ def _framing(message: Message) -> Notes:
     chunks = [field for field in message.layer.fields if field.name == "http.chunk"]
     sizes = [child.span.size for chunk in chunks for child in chunk.children if child.name == "http.chunk_data"]
     if sizes:
-        why += f"; here {sum(sizes):,} bytes in {len(sizes):,} chunk{'s' if len(sizes) != 1 else ''}"
+        why += f"; here {sum(sizes):,} bytes in {counted(len(sizes), 'chunk')}"
     yield Note(at.span, "why the body ends", f"{why}.", f"RFC 9112, {body.section}")
 
 

@@ -13,6 +13,7 @@ from inspector.core.field import Base, catalog, cell, ether, flag, octets, u16, 
 from inspector.core.layer import Layer, Note, Rank
 from inspector.core.protocol import Card, Protocol
 from inspector.core.span import Span
+from inspector.core.text import counted
 from inspector.protocols.link.ethertypes import ETHERTYPES, MAX_LENGTH, inner_size
 
 MIN_SIZE = 60  # of a frame without its check sequence (IEEE 802.3, 4.4.2)
@@ -116,7 +117,7 @@ def explain(layer: Layer) -> list[Note]:
     padding = layer.find("eth.padding")
     if padding is not None:
         size = padding.span.size
-        why = f"{size:,} byte{'s' if size != 1 else ''} that mean nothing: a frame has at least 60 (64 with its check"
+        why = f"{counted(size, 'byte')} that mean nothing: a frame has at least 60 (64 with its check"
         why += " sequence)."
         notes.append(Note(padding.span, "padding", why, "IEEE 802.3, 4.4.2", Rank.DETAIL))
     elif layer.span.size < MIN_SIZE:

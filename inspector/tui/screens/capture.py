@@ -19,9 +19,9 @@ from textual.widgets import ContentSwitcher, Static
 from textual.worker import get_current_worker
 
 from inspector.core.errors import InspectError
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.session import Session
-from inspector.tui.cells import counted, fit
+from inspector.tui.cells import fit
 from inspector.tui.finding import Found, search, wanted
 from inspector.tui.messages import Asked, Copied, Decrypts, GoTo, Loaded, Matched, ShowFlow
 from inspector.tui.taking import save_body

@@ -15,11 +15,11 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from inspector.core.field import address_text
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.session import Session
 from inspector.streams.endings import Endings
 from inspector.streams.tcp_layer import completeness
-from inspector.tui.cells import counted, fit, octets, right, seconds
+from inspector.tui.cells import fit, octets, right, seconds
 from inspector.tui.messages import ShowFlow
 from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece

@@ -60,7 +60,7 @@ class FindingList(EntryList):
             self.app.call_from_thread(self._found, found)
 
     def _found(self, found: list[Finding]) -> None:
-        from inspector.annotations.findings.finding import counted
+        from inspector.core.text import counted
 
         self._findings = found
         counts = [counted(sum(one.severity == severity for one in found), severity.name.lower()) for severity in MARKS]

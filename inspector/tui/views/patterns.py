@@ -10,9 +10,9 @@ from textual import work
 from textual.app import ComposeResult
 from textual.worker import get_current_worker
 
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.session import Session
-from inspector.tui.cells import counted, fit
+from inspector.tui.cells import fit
 from inspector.tui.views.view import View
 from inspector.tui.widgets.entry_list import Entry, EntryList, packet_links
 from inspector.tui.widgets.line_list import Piece

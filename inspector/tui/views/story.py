@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.worker import get_current_worker
 
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.session import Session
-from inspector.tui.cells import counted, fit, right
+from inspector.tui.cells import fit, right
 from inspector.tui.messages import GoTo
 from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece

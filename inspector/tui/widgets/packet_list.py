@@ -13,9 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
 from inspector.core.field import time_text
+from inspector.core.text import counted
 from inspector.export.rows import Row
 from inspector.session import Session
-from inspector.tui.cells import counted, fit
+from inspector.tui.cells import fit
 from inspector.tui.messages import Copied, PacketSelected
 from inspector.tui.widgets.line_list import LineList, Piece
 

@@ -11,9 +11,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.worker import get_current_worker
 
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 from inspector.session import Session
-from inspector.tui.cells import counted, fit, right, seconds
+from inspector.tui.cells import fit, right, seconds
 from inspector.tui.widgets.line_list import LineList, Piece
 
 if TYPE_CHECKING:
