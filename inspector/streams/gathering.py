@@ -37,7 +37,8 @@ class Gathering:
         """Every exchange, in the order of their first packets, numbered from 1. progress: told the share that is done."""
         flows, found = self._index.flows, list[Exchange]()
         self._plain = Plain(self._index) if self._may_be_plain else None
-        self._lookups = None
+        if not growing:
+            self._lookups = None
         _, starts = self._index.by_flow()
         total = len(starts) - 1
         for flow in range(total):
@@ -59,6 +60,7 @@ class Gathering:
     def forget(self) -> None:
         """What is known may not be the whole of it."""
         self._known.clear()
+        self._lookups = None
 
     def _of(self, flow: int) -> tuple[Keys | None, list[Exchange]]:
         """The keys that a conversation was read with, and its exchanges."""
@@ -71,6 +73,8 @@ class Gathering:
             conversation = self._conversation(flow)
             own = of_conversation(conversation, int(index.flows.stream[flow]))
         if own:
-            self._lookups = self._lookups or Lookups(index, self._layers)
-            fill(own, index, self._lookups, conversation)
+            lookups = self._lookups or Lookups(index, self._layers)
+            lookups.update()
+            self._lookups = lookups
+            fill(own, index, lookups, conversation)
         return conversation.tree.keys if conversation is not None else None, own

@@ -26,32 +26,51 @@ class Lookups:
     """The names that were asked for in this capture: (client, address) → when they were asked for and answered."""
 
     def __init__(self, index: Index, layers: Callable[[int], Dissection]) -> None:
+        self._index, self._layers = index, layers
         self._found: dict[tuple[bytes, bytes], list[tuple[int, int]]] = {}  # ordered by the answer
-        asked: dict[tuple[bytes, bytes, int, int], int] = {}
-        flows = index.flows
-        ports = [flow for flow in range(len(flows)) if flows.protocol(flow) == UDP and flows.dport(flow) == DNS_PORT]
-        numbers = np.sort(np.concatenate([index.flow_packets(flow) for flow in ports])) if ports else np.zeros(0, np.int64)
-        times = index.column("time_ns")
-        for number in numbers[:MAX_LOOKUPS].tolist():
-            flow = index.flow_of(number)
-            client, server = flows.addresses(flow)
-            dns = layers(number).last("dns")
-            if dns is None or dns.value("dns.id") is None:
-                continue
-            at, key = int(times[number - 1]), (client, server, flows.sport(flow), int(dns.value("dns.id")))
-            if not dns.value("dns.flags.response", 0):
-                asked.setdefault(key, at)
-                continue
-            begun = asked.get(key)
-            if begun is None:
-                continue
-            for field in dns.walk():
-                if field.name in ("dns.a", "dns.aaaa"):
-                    self._found.setdefault((client, bytes(field.value)), []).append((at, begun))
+        self._asked: dict[tuple[bytes, bytes, int, int], int] = {}
+        self._told: dict[int, int] = {}  # by flow
+        self._flows: list[int] = []  # those of lookups, of the first `_looked` flows
+        self._looked = self._seen = self._dissected = 0  # flows and packets that were looked at; lookups among these
 
-    def take(self, client: bytes, server: bytes, before: int) -> int:
-        """How long the latest lookup took whose answer led to a connection begun at `before`; -1 where there is none.
-        A lookup is told once."""
+    def update(self) -> None:
+        """Take in the packets that have come since."""
+        index, flows, after, count = self._index, self._index.flows, self._seen, self._index.count
+        new = range(self._looked, len(flows))
+        self._flows += [flow for flow in new if flows.protocol(flow) == UDP and flows.dport(flow) == DNS_PORT]
+        self._looked, self._seen = new.stop, count
+        if after == count or not self._flows:
+            return
+        numbers = index.packets_of(self._flows, after)
+        for number in numbers[numbers <= count][: MAX_LOOKUPS - self._dissected].tolist():
+            self._dissected += 1
+            self._learn(number)
+
+    def _learn(self, number: int) -> None:
+        flows, flow = self._index.flows, self._index.flow_of(number)
+        client, server = flows.addresses(flow)
+        dns = self._layers(number).last("dns")
+        if dns is None or dns.value("dns.id") is None:
+            return
+        at, key = self._index.value("time_ns", number), (client, server, flows.sport(flow), int(dns.value("dns.id")))
+        if not dns.value("dns.flags.response", 0):
+            self._asked.setdefault(key, at)
+            return
+        begun = self._asked.get(key)
+        if begun is None:
+            return
+        for field in dns.walk():
+            if field.name in ("dns.a", "dns.aaaa"):
+                self._found.setdefault((client, bytes(field.value)), []).append((at, begun))
+
+    def of(self, flow: int, client: bytes, server: bytes, before: int) -> int:
+        """How long the latest lookup took whose answer led to a flow, a connection begun at `before`; -1 where there is none.
+        A lookup is told of one flow alone."""
+        if flow not in self._told:
+            self._told[flow] = self._take(client, server, before)
+        return self._told[flow]
+
+    def _take(self, client: bytes, server: bytes, before: int) -> int:
         known = self._found.get((client, server), [])
         at = bisect_right(known, (before, 1 << 63)) - 1
         if at < 0 or before - known[at][0] > LOOKUP_AGE:
@@ -76,7 +95,7 @@ def fill(exchanges: list[Exchange], index: Index, lookups: Lookups, conversation
     dns = -1
     if opened >= 0:
         client, server = index.flows.addresses(first.flow)
-        dns = lookups.take(client, server, opened)
+        dns = lookups.of(first.flow, client, server, opened)
     tls = _tls(first, conversation, times) if conversation is not None and first.scheme == "https" else -1
     first.phases = first.phases._replace(dns=dns, connect=connect, tls=tls)
 
