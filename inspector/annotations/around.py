@@ -5,8 +5,10 @@ For what has no TCP conversation: ARP, ICMP, Neighbour Discovery, DNS over UDP.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from inspector.annotations.story.step import Narrated
 from inspector.core.kept import Kept
@@ -15,7 +17,10 @@ from inspector.core.span import Span
 from inspector.dissection.engine import Dissection
 
 NEAR = 1000  # packets on either side: at most some seconds, where an answer takes milliseconds
+LOOKED_AT = 64  # packets that are dissected for one
+REMEMBERED = 65_536  # packets of which it is remembered what they ask or answer
 ARP_REQUEST, ARP_REPLY = 1, 2
+UDP = 17
 
 
 class Around(Narrated, Protocol):
@@ -96,3 +101,31 @@ def _dns(layer: Layer) -> Said | None:
         return None
     key = ("dns", identifier.value, str(layer.value("dns.qry.name", "")).lower(), layer.value("dns.qry.type"))
     return Said(layer, key, not response.value, identifier.span, "RFC 1035, 4.1.1 and 7.3")
+
+
+def same(capture: Around, number: int, own: Said) -> bool | None:
+    """Does that packet ask (true) or answer (false) the same? None where it does neither. Each packet is dissected once:
+    where all of a capture is explained, every one is asked by all around it."""
+    known = capture.said
+    if number not in known:
+        if len(known) >= REMEMBERED:
+            known.clear()
+        other = said(capture.layers(number))
+        known[number] = (other.key, other.asks) if other is not None else None
+    found = known[number]
+    return found[1] if found is not None and found[0] == own.key else None
+
+
+def nearby(capture: Around, number: int, step: int) -> Iterator[int]:
+    """Packets behind (1) or before (-1) this one, the nearest first: of its UDP flow, or those near by without any flow."""
+    index = capture.index
+    flow = index.flow_of(number)
+    if flow >= 0:
+        if index.flows.protocol(flow) != UDP:
+            return
+        packets = index.flow_packets(flow)
+    else:
+        start = max(number - 1 - NEAR, 0)
+        packets = np.flatnonzero(index.column("flow")[start : number + NEAR] < 0) + start + 1
+    chosen = packets[packets > number][:LOOKED_AT] if step > 0 else packets[packets < number][-LOOKED_AT:][::-1]
+    yield from (int(at) for at in chosen)

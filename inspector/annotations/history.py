@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from inspector.annotations.around import NEAR, Around, Said, said
+from inspector.annotations.around import LOOKED_AT, Around, Said, nearby, said, same
 from inspector.annotations.state.machines import Change, changes, note
 from inspector.annotations.story.secure import FINISHED, HELLO, Message, messages
 from inspector.core.layer import Layer, Note, Rank
@@ -22,9 +20,7 @@ from inspector.streams.analysis import ACK, FIN, RST, SYN
 from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 
-LOOKED_AT = 64  # packets that are dissected for one
-REMEMBERED = 65_536  # packets of which it is remembered what they ask or answer
-TCP, UDP = 6, 17
+TCP = 6
 Unit = tuple[str, str, int]  # a unit of a conversation: its protocol, its buffer, where it starts
 SACK_PERMITTED, TIMESTAMPS = 4, 8  # kinds of TCP options (RFC 2018, 2; RFC 7323, 3.2)
 MAX_SHIFT = 14  # of a window (RFC 7323, 2.3)
@@ -158,7 +154,7 @@ def _may_change(layer: Layer) -> bool:
 
 
 def _pair(capture: Around, number: int, own: Said) -> Iterator[Note]:
-    before = [(at, asks) for at in _around(capture, number, -1) if (asks := _same(capture, at, own)) is not None]
+    before = [(at, asks) for at in nearby(capture, number, -1) if (asks := same(capture, at, own)) is not None]
     if not own.asks:
         asked = [at for at, asks in before if asks]
         if asked:
@@ -172,42 +168,14 @@ def _pair(capture: Around, number: int, own: Said) -> Iterator[Note]:
         last = before[0][0]
         why = f"Packet {last} asked the same {_after(capture, last, number)} before, and no answer had come since."
         yield Note(own.at, "asked again", why, own.reference)
-    for at in _around(capture, number, 1):
-        if _same(capture, at, own) is False:
+    for at in nearby(capture, number, 1):
+        if same(capture, at, own) is False:
             why = f"The answer comes {_after(capture, number, at)} later."
             yield Note(own.at, f"answered in packet {at}", why, own.reference)
             return
     flow = capture.index.flow_of(number)
     if flow >= 0 and capture.complete and len(capture.index.flow_packets(flow)) <= LOOKED_AT:
         yield Note(own.at, "no answer", "No answer to it is in this conversation, as far as the capture goes.", own.reference)
-
-
-def _same(capture: Around, number: int, own: Said) -> bool | None:
-    """Does that packet ask (true) or answer (false) the same? None where it does neither. Each packet is dissected once:
-    where all of a capture is explained, every one is asked by all around it."""
-    known = capture.said
-    if number not in known:
-        if len(known) >= REMEMBERED:
-            known.clear()
-        other = said(capture.layers(number))
-        known[number] = (other.key, other.asks) if other is not None else None
-    found = known[number]
-    return found[1] if found is not None and found[0] == own.key else None
-
-
-def _around(capture: Around, number: int, step: int) -> Iterator[int]:
-    """Packets behind (1) or before (-1) this one, the nearest first: of its UDP flow, or those near by without any flow."""
-    index = capture.index
-    flow = index.flow_of(number)
-    if flow >= 0:
-        if index.flows.protocol(flow) != UDP:
-            return
-        packets = index.flow_packets(flow)
-    else:
-        start = max(number - 1 - NEAR, 0)
-        packets = np.flatnonzero(index.column("flow")[start : number + NEAR] < 0) + start + 1
-    chosen = packets[packets > number][:LOOKED_AT] if step > 0 else packets[packets < number][-LOOKED_AT:][::-1]
-    yield from (int(at) for at in chosen)
 
 
 def _about(capture: Around, result: Dissection, layer: Layer) -> Iterator[Note]:

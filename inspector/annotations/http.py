@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inspector.annotations.around import nearby, said, same
 from inspector.core.layer import Layer
 from inspector.core.span import Span
 from inspector.dissection.engine import Dissection
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 PARTNERS = ("http.response_in", "http.request_in", "http2.response_in", "http2.request_in")  # the other half of an exchange
 TCP = 6
-LOOK = 64  # datagrams between a question and its answer
 
 
 def body(result: Dissection) -> Span | None:
@@ -40,10 +40,8 @@ def partner(result: Dissection) -> int | None:
 def other_half(session: Session, number: int) -> int | None:
     """The same for a packet whose layers do not tell: one that carries a piece of a request or a response, or an event."""
     flow = session.index.flow_of(number)
-    if flow < 0:
-        return None
-    if session.index.flows.protocol(flow) != TCP:
-        return _dns_half(session, number, flow)
+    if flow < 0 or session.index.flows.protocol(flow) != TCP:
+        return _datagram_half(session, number)
     found = nearest(of_conversation(session.conversation(flow), flow), number)
     if found is None:
         return None
@@ -52,18 +50,13 @@ def other_half(session: Session, number: int) -> int | None:
     return part.complete if part is not None else None
 
 
-def _dns_half(session: Session, number: int, flow: int) -> int | None:
-    """The answer to a DNS question, or the question of an answer: the nearest datagram with its identification."""
-    own = session.layers(number).last("dns")
+def _datagram_half(session: Session, number: int) -> int | None:
+    """The packet that answers what this one asks by itself (DNS, ping, ARP, Neighbour Discovery), or that it answers."""
+    own = said(session.layers(number))
     if own is None:
         return None
-    packets = session.index.flow_packets(flow).tolist()
-    at, response = packets.index(number), own.value("dns.flags.response")
-    for other in reversed(packets[max(at - LOOK, 0) : at]) if response else packets[at + 1 : at + 1 + LOOK]:
-        dns = session.layers(other).last("dns")
-        if dns is not None and dns.value("dns.id") == own.value("dns.id") and dns.value("dns.flags.response") != response:
-            return int(other)
-    return None
+    near = nearby(session, number, 1 if own.asks else -1)
+    return next((at for at in near if same(session, at, own) is (not own.asks)), None)
 
 
 def _first(layer: Layer) -> int | None:

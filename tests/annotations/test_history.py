@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from net import CLIENT, ICMP, SERVER, UDP, Net
 
+from inspector.annotations.http import other_half
 from inspector.core.checksum import ones_complement_sum
 from inspector.session import open_session
 
@@ -62,6 +63,20 @@ def test_pings_by_identifier_and_number(tmp_path: Path) -> None:
     assert "number 1" in lost["ping"] and not any(title.startswith("answer") for title in lost)
     assert sent["answered in packet 3"] == "The answer comes 7.000 ms later."
     assert back["answers packet 2"] == "The question came 7.000 ms before."
+
+
+def test_the_other_half_of_what_has_no_connection(tmp_path: Path) -> None:
+    net = Net()
+    net.lookup(0, "a.example", id=7)
+    net.lookup(10, "b.example", "192.0.2.80", id=7)
+    for number in (1, 2):
+        net.put(100 + number, CLIENT, SERVER, ICMP, icmp(8, 0, struct.pack("!HH", 77, number)))
+    net.put(110, SERVER, CLIENT, ICMP, icmp(0, 0, struct.pack("!HH", 77, 1)))
+    session = net.session(tmp_path)
+    try:
+        assert [other_half(session, number) for number in range(1, 7)] == [None, 3, 2, 6, None, 4]
+    finally:
+        session.close()
 
 
 def test_an_error_names_the_packet_that_it_is_about(tmp_path: Path) -> None:
