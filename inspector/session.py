@@ -23,6 +23,7 @@ from inspector.core.stream import Pdu
 from inspector.core.text import printable
 from inspector.dissection.fragments import Fragments
 from inspector.export.rows import Row, packet_row
+from inspector.index.flows import TCP
 from inspector.secrets.keyring import Keyring
 from inspector.sources import Source, open_source, open_sources
 from inspector.sources.bundled import resolve
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from inspector.streams.tcp_layer import Tcp
 
 MAX_TOLD = 200_000  # changes of state, in conversations that were gone through to explain their packets
-TCP = 6
 
 
 def open_session(

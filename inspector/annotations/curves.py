@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.tcp_flags import ACK, FIN, SYN
 from inspector.index import Index
 
 TCP = 6
-SYN, FIN, ACK = 0x02, 0x01, 0x10
 HALF, SPACE = 0x80000000, 0xFFFFFFFF  # of the sequence numbers
 LEVELS = 256  # at which single points are told apart: more than a screen has lines
 Ints = npt.NDArray[np.int64]

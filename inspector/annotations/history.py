@@ -14,9 +14,9 @@ from inspector.annotations.state.machines import Change, changes, note
 from inspector.annotations.story.secure import FINISHED, HELLO, Message, messages
 from inspector.core.layer import Layer, Note, Rank
 from inspector.core.stream import Pdu
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.dissection.engine import Dissection
 from inspector.protocols.websocket.websocket import Opcode
-from inspector.streams.analysis import ACK, FIN, RST, SYN
 from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 

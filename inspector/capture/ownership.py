@@ -20,12 +20,12 @@ import numpy as np
 from inspector.capture.family import Family, Process
 from inspector.capture.sockets import TCP, UDP, Endpoints
 from inspector.core.layer import Layer
+from inspector.core.tcp_flags import SYN
 from inspector.export import pcapng
 from inspector.secrets.keylog import TLS_KEY_LOG
 from inspector.session import Session
 from inspector.streams.facts import DNS_PORTS, DNS_PROTOCOLS, answers
 
-SYN = 0x02
 OPEN = b""  # the address of an end that is not connected, in a key
 
 

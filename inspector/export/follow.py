@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.core.errors import InspectError
 from inspector.core.stream import Reader
+from inspector.core.tcp_flags import RST, SYN
 from inspector.export.messages import Message, message
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, of_conversation
-from inspector.streams.tcp import RST, SYN
 
 if TYPE_CHECKING:
     from inspector.session import Session

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.tcp_flags import ACK, SYN
 from inspector.index.grown import Numbers, Pairs
 
 TCP, UDP = 6, 17
-SYN, ACK = 0x02, 0x10
 UNKNOWN, UNUSED = -1, -2  # window scales
 Int64s = npt.NDArray[np.int64]
 

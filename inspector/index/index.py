@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame
+from inspector.core.tcp_flags import ACK, SYN
 from inspector.index.columns import BLOCK, TYPES, Column, Columns, Rows
 from inspector.index.decode import Decoded, decode
 from inspector.index.flows import TCP, FlowTable, Transport
@@ -18,7 +19,6 @@ from inspector.index.lane import Lane
 from inspector.sources import Batch, Source
 
 PIECE = 32_768  # packets handled at a time: short enough that another thread's key press is not kept waiting
-SYN, ACK = 0x02, 0x10
 FEW = 200  # flows of which the packets are looked up before all packets are put in order, flow by flow
 ABSENT = ("flow", "network_offset", "payload_offset")  # columns in which -1 says that there is none
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.tcp_flags import ACK, SYN
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV6_TCP, Column
 from inspector.index.decode import Decoded
-from inspector.index.flows import ACK, SYN, TCP, UDP, Key
+from inspector.index.flows import TCP, UDP, Key
 from inspector.sources import Batch
 
 Int64s = npt.NDArray[np.int64]

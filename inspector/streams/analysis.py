@@ -14,6 +14,7 @@ from enum import IntFlag
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inspector.core.limits import MAX_UNACKNOWLEDGED
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.integer[Any] | np.bool_]
 
-FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 FAST_NS = 20_000_000  # a resend so soon after the duplicate acknowledgements answers them (Wireshark's rule)
 OUT_OF_ORDER_NS = 3_000_000  # a late segment so soon was overtaken rather than resent, where no round trip is known
 Edges = tuple[tuple[int, int], ...]  # SACK blocks: left and right edge, sequence numbers

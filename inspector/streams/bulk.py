@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inspector.streams.tcp import ACK, FIN, RST, SYN, Direction
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
+from inspector.streams.tcp import Direction
 
 MANY = 65_536  # segments looked at together
 FEW = 4  # below this, one by one is as quick

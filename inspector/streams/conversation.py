@@ -10,9 +10,10 @@ import numpy as np
 from inspector.core.secrecy import Keys
 from inspector.core.span import Span
 from inspector.core.stream import Pdu, Reader
+from inspector.core.tcp_flags import ACK, RST, SYN
 from inspector.dissection.registry import Registry
 from inspector.streams.bulk import FEW, MANY, Ranges, SegmentRow, Segments, plain, take
-from inspector.streams.tcp import ACK, RST, SYN, Direction, TcpBuffer
+from inspector.streams.tcp import Direction, TcpBuffer
 from inspector.streams.tree import Tree, TreeNode
 
 

@@ -13,6 +13,7 @@ from inspector.core.kept import Kept
 from inspector.core.limits import MAX_CONVERSATIONS, MAX_SEGMENTS
 from inspector.core.span import Span
 from inspector.index import Index
+from inspector.index.flows import TCP
 from inspector.secrets.keylog import TLS_KEY_LOG, KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 OPENING = 64  # packets of a flow within which its protocol shows
 CLIENT_HELLO_HEAD = 43  # bytes up to the end of the client's random: record and message headers, version (RFC 8446, 4.1.2)
-TCP = 6
 
 
 class Conversations:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.index import Index
-from inspector.streams.tcp import ACK, FIN, RST, SYN
+from inspector.index.flows import TCP
 
 SYN_SEEN, SYN_ACK_SEEN, ACK_SEEN, DATA_SEEN, FIN_SEEN, RST_SEEN = 1, 2, 4, 8, 16, 32  # tcp.completeness
-TCP = 6
 
 
 class Ending(NamedTuple):

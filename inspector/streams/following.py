@@ -8,8 +8,8 @@ from time import perf_counter
 import numpy as np
 
 from inspector.index import Index
+from inspector.index.flows import TCP
 
-TCP = 6
 PIECE = 256  # packets followed before the next look at the clock, at most
 
 

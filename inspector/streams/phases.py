@@ -11,13 +11,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.tcp_flags import ACK, SYN
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
+from inspector.index.flows import UDP
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, Phases
 
-UDP, DNS_PORT = 17, 53
-SYN, ACK = 2, 16
+DNS_PORT = 53
 MAX_LOOKUPS = 20_000  # DNS packets that are dissected to find whose address a connection went to
 LOOKUP_AGE = 60_000_000_000  # nanoseconds between an answer and the connection that it was for, at most
 

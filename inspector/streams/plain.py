@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.index import Index
 from inspector.protocols.http.plain import Reader, Request, Response
 from inspector.streams.exchanges import Exchange, Part
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
 WINDOW = 1 << 22  # bytes of the file read at a time
 WINDOWS = 4  # of them kept
 NEEDED = ("direction", "seq", "ack", "flags", "payload_length", "captured", "payload_offset", "offset", "shape")

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.core.limits import MAX_UNACKNOWLEDGED
-from inspector.streams.analysis import ACK, FIN, RST, SYN, Analysis, Mark, Side, Waiting, distance
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
+from inspector.streams.analysis import Analysis, Mark, Side, Waiting, distance
 from inspector.streams.segments import Int64s, Part
 
 NEAR = 1 << 30  # bytes between two numbers of one direction that belong together

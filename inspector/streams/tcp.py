@@ -14,8 +14,8 @@ from typing import NamedTuple
 from inspector.core.limits import MAX_HELD_SEGMENTS
 from inspector.core.span import Buffer, Origin, Span
 from inspector.core.stream import Reader
+from inspector.core.tcp_flags import FIN, SYN
 
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _HALF = 1 << 31
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note, Rank
-from inspector.streams.analysis import ACK, FIN, PSH, RST, SYN, Finding
+from inspector.core.tcp_flags import ACK, FIN, PSH, RST, SYN, URG
+from inspector.streams.analysis import Finding
 
-URG = 0x20
 CONTROL = SYN | FIN | RST
 
 

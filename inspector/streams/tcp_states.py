@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inspector.streams.analysis import ACK, FIN, RST, SYN, Segment, distance
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
+from inspector.streams.analysis import Segment, distance
 
 Int64s = npt.NDArray[np.int64]
 

@@ -8,12 +8,12 @@ from functools import partial
 from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.span import Frame, Span
-from inspector.core.tcp_flags import segment_words
+from inspector.core.tcp_flags import ACK, SYN, segment_words
 from inspector.dissection.engine import Dissection
 from inspector.dissection.registry import Registry
 from inspector.index import FlowTable, Transport
+from inspector.index.flows import TCP, UDP
 
-TCP, UDP = 6, 17
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 
 
@@ -76,9 +76,9 @@ def place(result: Dissection, flows: FlowTable, registry: Registry) -> None:
         at = layer.span
         relative = transport.seq - base & 0xFFFFFFFF
         add("tcp.seq", relative, Span(at.buffer, at.start + 4, at.start + 8))
-        acked = transport.ack - peer & 0xFFFFFFFF if transport.flags & 0x10 else transport.ack
+        acked = transport.ack - peer & 0xFFFFFFFF if transport.flags & ACK else transport.ack
         add("tcp.ack", acked, Span(at.buffer, at.start + 8, at.start + 12))
-        shift = 0 if transport.flags & 0x02 else max(int(flows.shift[flow][direction]), 0)
+        shift = 0 if transport.flags & SYN else max(int(flows.shift[flow][direction]), 0)
         for field in layer.walk():
             if field.name in SACK_EDGES:  # they count what the peer sent
                 field.value = field.value - peer & 0xFFFFFFFF
@@ -93,5 +93,5 @@ def _add(layer: Layer, registry: Registry, name: str, value: int, span: Span) ->
 
 def _scale(layer: Layer) -> int | None:
     """The window scale option, at most 14 (RFC 7323, 2.3)."""
-    found = layer.find("tcp.options.wscale.shift") if layer.value("tcp.flags", 0) & 0x02 else None
+    found = layer.find("tcp.options.wscale.shift") if layer.value("tcp.flags", 0) & SYN else None
     return None if found is None else min(int(found.value), 14)

@@ -10,9 +10,9 @@ from inspector.core.packet import Packet
 from inspector.core.secrecy import Keys
 from inspector.core.span import Buffer, Frame, Span
 from inspector.core.stream import Pdu
+from inspector.core.tcp_flags import ACK, FIN, SYN
 from inspector.dissection.engine import Dissection, Engine, make_registry
 from inspector.streams.conversation import Conversation, SegmentRow
-from inspector.streams.tcp import ACK, FIN, SYN
 
 C, S = 0, 1  # client, server
 Step = tuple[int, bytes]

@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
+from inspector.core.tcp_flags import ACK, FIN, PSH, SYN
 from inspector.query.fields import Style, lines
 from inspector.session import open_session
 from inspector.sources.bundled import bundled
-from inspector.streams.analysis import ACK, FIN, PSH, SYN, Analysis, Finding, Mark, Segment
+from inspector.streams.analysis import Analysis, Finding, Mark, Segment
 from inspector.streams.segments import sack_blocks
 
 MS = 1_000_000

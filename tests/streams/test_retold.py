@@ -14,10 +14,10 @@ from undone import Undone
 
 from inspector.core.span import Buffer, Frame, Origin, Span, parents, trace
 from inspector.core.stream import Pdu
+from inspector.core.tcp_flags import FIN, RST, SYN
 from inspector.session import Session, open_session
 from inspector.sources.bundled import bundled
 from inspector.streams.conversation import Conversation, SegmentRow
-from inspector.streams.tcp import FIN, RST, SYN
 from tests.protocols.talk import C, S, talk
 
 NAMES = [entry.name for entry in bundled()]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from inspector.core.limits import MAX_UNACKNOWLEDGED as MOST
+from inspector.core.tcp_flags import ACK, FIN, PSH, RST, SYN
 from inspector.session import open_session
 from inspector.sources.bundled import bundled
-from inspector.streams.analysis import ACK, FIN, PSH, RST, SYN, Analysis, Edges, Segment
+from inspector.streams.analysis import Analysis, Edges, Segment
 from inspector.streams.segments import Part, parts
 from inspector.streams.steady import take
 from inspector.streams.tcp_layer import Tcp, follow

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.session import open_session
-from inspector.streams.analysis import ACK, FIN, RST, SYN, Segment
+from inspector.streams.analysis import Segment
 from inspector.streams.tcp_states import STAYS, TABLE, Event, State, States
 
 S = State

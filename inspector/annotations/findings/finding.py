@@ -12,9 +12,10 @@ import numpy.typing as npt
 from inspector.core.field import endpoint_text
 from inspector.core.layer import Layer, Severity
 from inspector.core.stream import Pdu
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
-from inspector.streams.analysis import ACK, FIN, RST, SYN, Mark
+from inspector.streams.analysis import Mark
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange
 from inspector.streams.tcp_layer import Tcp

@@ -11,8 +11,8 @@ from inspector.annotations import tokens
 from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, View, milliseconds
 from inspector.annotations.heads import head
 from inspector.core.layer import Severity
+from inspector.core.tcp_flags import FIN, RST
 from inspector.core.text import counted
-from inspector.streams.analysis import FIN, RST
 from inspector.streams.exchanges import Exchange
 
 IDLE_NS = 1_000 * MS  # no server closes an idle connection sooner; a shorter pause is no idle time

@@ -10,9 +10,9 @@ import numpy as np
 from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, TCP, Finding, View, milliseconds
 from inspector.core.field import address_text, endpoint_text
 from inspector.core.layer import Layer, Severity
+from inspector.core.tcp_flags import ACK, SYN
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
-from inspector.streams.analysis import ACK, SYN
 
 UDP, DNS_PORT = 17, 53
 ICMP, ICMPV6 = 1, 58

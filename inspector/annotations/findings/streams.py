@@ -9,9 +9,9 @@ from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Finding, Ta
 from inspector.annotations.findings.tcp import idle_cutoff
 from inspector.core.layer import Severity
 from inspector.core.stream import Pdu
+from inspector.core.tcp_flags import RST
 from inspector.core.text import counted
 from inspector.protocols.websocket.websocket import Opcode
-from inspector.streams.analysis import RST
 from inspector.streams.exchanges import Exchange, Item
 
 EVENT_STREAM = "text/event-stream"

@@ -8,7 +8,8 @@ import numpy as np
 
 from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, milliseconds
 from inspector.core.layer import Severity
-from inspector.streams.analysis import ACK, FIN, RST, SYN, Mark
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
+from inspector.streams.analysis import Mark
 from inspector.streams.tcp_states import State
 
 DELAYED_ACK_NS = (30 * MS, 500 * MS)  # 40 ms on Linux, 200 on Windows; RFC 1122, 4.2.3.2 allows less than 500

@@ -11,8 +11,9 @@ from inspector.annotations.findings.finding import Connection
 from inspector.annotations.state.fact import CANNOT_TELL, CLIENT, SERVER, Fact
 from inspector.annotations.story.step import duration
 from inspector.annotations.story.transport import Ends
+from inspector.core.tcp_flags import ACK, FIN, SYN
 from inspector.core.text import counted
-from inspector.streams.analysis import ACK, FIN, RESENT, SYN, distance
+from inspector.streams.analysis import RESENT, distance
 from inspector.streams.tcp_states import State
 
 LEAST_RTO_NS = 1_000_000_000  # RFC 6298, 2.4

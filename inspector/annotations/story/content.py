@@ -13,10 +13,10 @@ from inspector.annotations.messages import messages
 from inspector.annotations.story.step import SHORT, Narrated, Step, duration, listed, sentence, step
 from inspector.annotations.story.transport import Ends
 from inspector.core.stream import Pdu
+from inspector.core.tcp_flags import FIN, RST
 from inspector.core.text import counted, decode, printable
 from inspector.protocols.http.framing import Body, Framing, body_of
 from inspector.protocols.http.head import Head
-from inspector.streams.analysis import FIN, RST
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, Item, Part
 

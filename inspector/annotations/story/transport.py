@@ -9,8 +9,9 @@ import numpy as np
 from inspector.annotations.findings.finding import Connection
 from inspector.annotations.findings.tcp import nagle_delayed_ack
 from inspector.annotations.story.step import Narrated, Step, duration, listed, sentence, step
+from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.core.text import counted
-from inspector.streams.analysis import ACK, FIN, RESENT, RST, SYN, Mark
+from inspector.streams.analysis import RESENT, Mark
 from inspector.streams.tcp_states import State
 
 STALL_MARKS = Mark.ZERO_WINDOW | Mark.ZERO_WINDOW_PROBE | Mark.ZERO_WINDOW_PROBE_ACK | Mark.WINDOW_CLOSED
