@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 from driving import drive, press, screen_text, settle
+from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import ContentSwitcher
 
+from inspector.core.span import Derived
 from inspector.session import open_session
 from inspector.sources.bundled import captures_folder
 from inspector.tui.app import InspectorApp
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.views import VIEWS
-from inspector.tui.widgets.line_list import LineList
+from inspector.tui.widgets.hex_view import HexView
+from inspector.tui.widgets.line_list import LineList, Piece
 
 THUMB = str.maketrans("▁▂▃▄▅▆▇", " " * 7)  # of a scroll bar, which rounds one way or the other
 SIZES = ((200, 60), (80, 24), (20, 5), (120, 40))
@@ -89,6 +92,47 @@ def test_a_view_that_was_shown_too_early_is_filled(key: str, monkeypatch: pytest
         session.close()
 
     asyncio.run(run())
+
+
+class Hundred(LineList):
+    """A hundred lines."""
+
+    total = 100
+
+    def line(self, position: int, width: int) -> list[Piece]:
+        return [(f"line {position}", "")]
+
+
+def test_what_is_found_before_the_first_layout_is_brought_into_view_as_after_it() -> None:
+    class Showing(App[None]):
+        CSS = "Hundred { overflow-x: hidden; }"
+        early = True
+
+        def compose(self) -> ComposeResult:
+            yield Hundred(id="lines")
+            yield HexView(id="bytes")
+
+        def on_mount(self) -> None:
+            if self.early:
+                self.find()
+
+        def find(self) -> None:
+            self.query_one(Hundred).put(50)
+            self.query_one(HexView).show(Derived("m", "body", bytes(1600), []), [(800, 816)], [])
+
+    async def scrolled(early: bool) -> tuple[int, int]:
+        app = Showing()
+        app.early = early
+        async with app.run_test(size=(90, 24)) as pilot:
+            await pilot.pause()
+            if not early:
+                app.find()
+                await pilot.pause()
+            lines, view = app.query_one(Hundred), app.query_one(HexView)
+            assert 50 in lines.in_view() and 0 < lines.scroll_offset.y < 50
+            return int(lines.scroll_offset.y), int(view.scroll_offset.y)
+
+    assert asyncio.run(scrolled(True)) == asyncio.run(scrolled(False))
 
 
 def test_a_long_name_leaves_the_title_what_goes_on(tmp_path: Path) -> None:

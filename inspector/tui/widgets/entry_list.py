@@ -8,7 +8,6 @@ from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
 from textual.strip import Strip
 
 from inspector.tui.cells import fit
@@ -89,19 +88,16 @@ class EntryList(LineList):
             self.choose(place)
 
     def choose(self, place: int) -> None:
-        """The cursor on an entry, or on the next one that it can stop at; all of it in view."""
+        """The cursor on an entry, or on the next one that it can stop at."""
         places = [at for at, entry in enumerate(self._entries) if entry.stops]
-        if not places:
-            self.put(0)
-            return
-        place = next((at for at in places if at >= place), places[-1])
-        first = 0 if place == places[0] else self._starts[place]  # with the title above the first one
-        self.position = self._starts[place]
-        height = min(self._starts[place] - first + len(self._entries[place].lines), max(self.size.height - self.head, 1))
-        self.scroll_to_region(Region(0, first, 1, height + self.head), animate=False, force=True)
-        self.refresh()
-        self.scrolled()
-        self.moved()
+        self.put(self._starts[next((at for at in places if at >= place), places[-1])] if places else 0)
+
+    def around(self) -> tuple[int, int]:
+        """All of the entry, the first one with the title above it."""
+        place = self.place
+        first = self._starts[place] if any(entry.stops for entry in self._entries[:place]) else 0
+        lines = self._starts[place] - first + len(self._entries[place].lines)
+        return first, min(lines, max(self.size.height - self.head, 1))
 
     # --- keys
 

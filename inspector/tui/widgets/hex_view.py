@@ -75,7 +75,7 @@ class HexView(ScrollView, can_focus=True):
         self.refresh()
 
     def _reveal(self) -> None:
-        if self._lit:
+        if self._lit and self.size.height:  # else once there is a size
             first, last = self._lit[0][0] // self._row, (self._lit[0][1] - 1) // self._row
             lines = max(min(last - first + 1, self.size.height), 1)
             self.scroll_to_region(Region(0, first, 1, lines), animate=False, force=True)

@@ -37,6 +37,7 @@ class LineList(ScrollView, can_focus=True):
     def __init__(self, id: str, classes: str = "") -> None:
         super().__init__(id=id, classes=classes)
         self.position = 0
+        self._unseen = False  # the cursor was put before there was a size to bring it into view
 
     # --- what a list says of itself
 
@@ -83,10 +84,21 @@ class LineList(ScrollView, can_focus=True):
         if not self.total:
             return
         self.position = max(0, min(position, self.total - 1))
-        self.scroll_to_region(Region(0, self.position, 1, 1 + self.head), animate=False, force=True)
+        self._reveal()
         self.refresh()
         self.scrolled()
         self.moved()
+
+    def _reveal(self) -> None:
+        """Bring the cursor into view; of a list that is not laid out yet, once it is: what comes first must not matter."""
+        self._unseen = not self.size.height
+        if not self._unseen:
+            first, lines = self.around()
+            self.scroll_to_region(Region(0, first, 1, lines + self.head), animate=False, force=True)
+
+    def around(self) -> tuple[int, int]:
+        """The first one of the lines that are brought into view with the cursor, and how many they are."""
+        return self.position, 1
 
     def action_move(self, by: int) -> None:
         self.put(self.position + by)
@@ -106,6 +118,8 @@ class LineList(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:  # Textual calls that of every class, a subclass's own first
         self.resize_lines()
+        if self._unseen:
+            self._reveal()
         self.scrolled()
 
     def on_click(self, event: events.Click) -> None:
