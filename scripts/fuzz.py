@@ -237,6 +237,11 @@ def save(name: str, data: bytes) -> Path:
     return path
 
 
+def again(path: Path) -> None:
+    """Feed a crasher that was kept to its target once more; raises what it found, unless that is mended."""
+    targets()[path.name.rpartition("-")[0].replace("_", ":")](path.read_bytes())
+
+
 def child(name: str, seconds: float, corpus: Path) -> int:
     """One target in this process, for so many seconds of its time. Its last line: how many inputs, and what the start took."""
     os.environ["OSI_INSPECT_STRICT"] = "1"

@@ -52,7 +52,7 @@ def test_seeds_reach_what_begins_only_inside_others(name: str) -> None:
 
 def test_what_was_found_is_mended() -> None:
     for path in sorted(fuzz.CRASHERS.glob("*-*")):
-        fuzz.targets()[path.name.partition("-")[0].replace("_", ":")](path.read_bytes())
+        fuzz.again(path)
 
 
 def test_a_bug_is_kept_for_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -60,7 +60,10 @@ def test_a_bug_is_kept_for_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         raise ZeroDivisionError
 
     monkeypatch.setattr(fuzz, "CRASHERS", tmp_path)
-    monkeypatch.setattr(fuzz, "targets", lambda: {"packet": broken})
+    monkeypatch.setattr(fuzz, "targets", lambda: {"stream:tls.ssl2": broken})
     with pytest.raises(ZeroDivisionError):
-        fuzz.blindly("packet", SECONDS)
-    assert [path.name.partition("-")[0] for path in tmp_path.iterdir()] == ["packet"]
+        fuzz.blindly("stream:tls.ssl2", SECONDS)
+    (kept,) = tmp_path.iterdir()
+    assert kept.name.startswith("stream_tls.ssl2-")
+    with pytest.raises(ZeroDivisionError):
+        fuzz.again(kept)
