@@ -13,7 +13,6 @@ from recording.lab import PEERS, PROXY4, WEB4, Lab
 from recording.stories.tcp import orders
 
 CURL = ("curl", "--silent", "--show-error")
-API = "http://api.example.test"
 STATIC = "http://static.example.test"
 
 

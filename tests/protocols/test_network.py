@@ -56,7 +56,6 @@ A6, B6, C6 = "2001:db8::1", "2001:db8::2", "2001:db8::3"
 TEXT = b"payload of the test, 32 bytes on"
 DATAGRAM = UDP(sport=4000, dport=4001) / TEXT
 QUOTED = bytes(IP(src=B, dst=A) / UDP(sport=53, dport=4000) / bytes(100))
-MPLS_EXTENSION = bytes.fromhex("2000a6b0000801010001f101")  # a stack of one label; checksum of RFC 4884, 7
 RECORD = ICMPv6MLDMultAddrRec(rtype=4, dst="ff02::1:3")
 
 
