@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from inspector.core.packet import Interface, Packet
 from inspector.export.pcapng import Extras, write
 from inspector.tui.screens.capture import CaptureScreen
+from inspector.tui.widgets.osi_stack import OsiStack
 from tests.cli.test_safety import certificate, client_hello
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
@@ -78,12 +79,16 @@ def test_nothing_of_a_capture_reaches_the_terminal_as_it_is(capture: str) -> Non
     async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
         assert "\\x1b]0;owned\\x07" in check(screen)
         for number in range(1, 9):
-            await press(pilot, "1")
+            await pilot.press("1")
             screen.packets.go(number)
             await settle(pilot)
-            for _ in range(8):
+            check(screen)
+            stack = screen.query_one(OsiStack)
+            assert stack.highlighted is not None
+            for _ in range(stack.highlighted, 6):  # from the highest layer that is there to the lowest
                 await press(pilot, "left_square_bracket")
                 check(screen)
+            assert stack.highlighted == 6
             await press(pilot, "tab", "tab", "down", "down", "enter", "down", "b")
             check(screen)
             for key in ("2", "3", "a", "4", "down", "d", "5", "6", "7", "8", "9", "f"):
