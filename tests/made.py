@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import dpkt
@@ -11,6 +12,7 @@ from inspector.core.layer import Layer
 from inspector.session import Session, open_session
 
 A, B, M = bytes([192, 0, 2, 10]), bytes([192, 0, 2, 80]), b"\x02\0\0\0\0\1"
+START = 1_700_000_000_000_000  # microseconds since the epoch, of a capture whose times are told
 
 
 def ethernet(protocol: int, data: bytes, source: bytes, target: bytes) -> bytes:
@@ -42,10 +44,29 @@ def connection(client: int, *said: tuple[int, bytes], size: int = 60_000, server
 
 
 def opened(folder: Path, frames: list[bytes]) -> Session:
+    """A capture of these frames, one a second."""
+    return _opened(folder, ((n * 1_000_000, frame) for n, frame in enumerate(frames)))
+
+
+def timed(folder: Path, packets: Iterable[tuple[float, bytes]]) -> Session:
+    """A capture of these frames, with the milliseconds at which they were captured."""
+    return _opened(folder, ((START + round(at * 1000), frame) for at, frame in packets))
+
+
+def _opened(folder: Path, packets: Iterable[tuple[int, bytes]]) -> Session:
+    """Times are microseconds since the epoch."""
     path = folder / "made.pcap"
-    records = (struct.pack("<IIII", n, 0, len(frame), len(frame)) + frame for n, frame in enumerate(frames))
+    records = (struct.pack("<IIII", *divmod(at, 10**6), len(frame), len(frame)) + frame for at, frame in packets)
     path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1) + b"".join(records))
     return open_session(str(path))
+
+
+def codes(session: Session) -> dict[str, int]:
+    """The findings: code → how often it happened. Closes the session."""
+    try:
+        return {finding.code: finding.times for finding in session.findings()}
+    finally:
+        session.close()
 
 
 def layers(session: Session) -> list[Layer]:

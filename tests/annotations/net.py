@@ -12,7 +12,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from inspector.annotations.patterns import Confidence
-from inspector.session import Session, open_session
+from inspector.session import Session
+from tests.made import codes, timed
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CLIENT, SERVER, PROXY = "192.0.2.10", "192.0.2.80", "192.0.2.60"
@@ -64,21 +65,12 @@ class Net:
             self.udp(at + after, "192.0.2.53", CLIENT, (53, port), head + wire + record)
 
     def session(self, folder: Path) -> Session:
-        path = folder / "net.pcap"
-        with path.open("wb") as out:
-            out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1))
-            for at, _, frame in sorted(self.packets, key=lambda packet: packet[:2]):
-                micros = 1_700_000_000_000_000 + round(at * 1000)
-                out.write(struct.pack("<IIII", micros // 10**6, micros % 10**6, len(frame), len(frame)) + frame)
-        return open_session(str(path))
+        ordered = sorted(self.packets, key=lambda packet: packet[:2])
+        return timed(folder, ((at, frame) for at, _, frame in ordered))
 
     def codes(self, folder: Path) -> dict[str, int]:
         """The findings: code → how often it happened."""
-        session = self.session(folder)
-        try:
-            return {finding.code: finding.times for finding in session.findings()}
-        finally:
-            session.close()
+        return codes(self.session(folder))
 
     def patterns(self, folder: Path) -> dict[str, Confidence]:
         """The patterns: name → the highest confidence."""

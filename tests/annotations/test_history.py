@@ -6,11 +6,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from net import CLIENT, ICMP, SERVER, UDP, Net
 
 from inspector.annotations.http import other_half
 from inspector.core.checksum import ones_complement_sum
 from inspector.session import open_session
+from tests.annotations.net import CLIENT, ICMP, SERVER, UDP, Net
 
 
 def told(net: Net, folder: Path) -> list[dict[str, str]]:

@@ -6,7 +6,8 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inspector.session import Session, open_session
+from inspector.session import Session
+from tests.made import codes, timed
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 PORTS = (40_000, 80)
@@ -39,18 +40,8 @@ class Wire:
         return self
 
     def session(self, folder: Path) -> Session:
-        path = folder / "wire.pcap"
-        with path.open("wb") as out:
-            out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1))
-            for at, frame in self.packets:
-                micros = 1_700_000_000_000_000 + round(at * 1000)
-                out.write(struct.pack("<IIII", micros // 10**6, micros % 10**6, len(frame), len(frame)) + frame)
-        return open_session(str(path))
+        return timed(folder, self.packets)
 
     def codes(self, folder: Path) -> dict[str, int]:
         """The findings: code → how often it happened."""
-        session = self.session(folder)
-        try:
-            return {finding.code: finding.times for finding in session.findings()}
-        finally:
-            session.close()
+        return codes(self.session(folder))

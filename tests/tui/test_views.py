@@ -278,7 +278,7 @@ def test_nothing_stands_out(tmp_path: Path) -> None:
         await press(pilot, "5", "j", "enter")
         assert "nothing stands out" in screen_text(screen) and screen.view.key == "findings"
 
-    drive(steps, str(tmp_path / "net.pcap"))
+    drive(steps, str(tmp_path / "made.pcap"))
 
 
 def test_conversations_say_who_closed_and_whose_they_are(tmp_path: Path) -> None:
