@@ -20,19 +20,9 @@ from inspector.capture.filters import compile_filter
 from inspector.capture.options import Options, conditions
 from inspector.core.errors import InspectError
 from inspector.session import open_session
+from tests.capture.rights import root
 
 PATIENCE = 10.0
-
-
-def _may_capture() -> bool:
-    try:
-        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
-    except (OSError, AttributeError):
-        return False
-    return True
-
-
-root = pytest.mark.skipif(not _may_capture(), reason="capturing needs CAP_NET_RAW on Linux")
 COMMAND = [sys.executable, "-m", "inspector", "live"]
 
 

@@ -16,17 +16,10 @@ from inspector.session import open_session
 from inspector.tui.app import InspectorApp
 from inspector.tui.screens.live import LiveScreen
 from inspector.tui.widgets.line_list import LineList
+from tests.capture.rights import root
 
 
-def _may_capture() -> bool:
-    try:
-        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
-    except (OSError, AttributeError):
-        return False
-    return True
-
-
-@pytest.mark.skipif(not _may_capture(), reason="capturing needs CAP_NET_RAW on Linux")
+@root
 async def test_rows_follow_stay_pause_and_stop(tmp_path: Path) -> None:
     with Broker() as broker, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
@@ -65,7 +58,7 @@ async def test_rows_follow_stay_pause_and_stop(tmp_path: Path) -> None:
             assert screen.session.count == captures[0].packets == 300
 
 
-@pytest.mark.skipif(not _may_capture(), reason="capturing needs CAP_NET_RAW on Linux")
+@root
 async def test_a_labs_messages_are_decrypted_and_read_while_it_runs(tmp_path: Path) -> None:
     pytest.importorskip("hypercorn")
     with Broker() as broker, Running(LABS["sse"], 8, tls=True) as running:
