@@ -30,10 +30,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 from benching import live, scale
-from benching.screen import HERE, Screen, hurry, ours
+from benching.running import Run, run
+from benching.screen import Screen, hurry, ours
 
 EXCHANGES = 40  # requests on each connection: 4 packets each, with 7 for opening and closing make 167
 TOGETHER = 50  # connections open at the same time
@@ -46,14 +46,6 @@ KEYS = 40  # pressed to measure how soon one is answered
 PAUSE = 0.12  # seconds between two of them
 URGENT = "-19"  # nice value
 TABLE: list[tuple[str, str]] = []  # what was measured, for the end
-
-
-class Run(NamedTuple):
-    """One run of a program: wall seconds, processor seconds, peak resident bytes."""
-
-    seconds: float
-    processor: float
-    peak: int
 
 
 def connection(number: int) -> Iterator[bytes]:
@@ -103,21 +95,6 @@ def make_capture(path: Path, connections: int) -> None:
                     if frame is not None:
                         out.write(struct.pack("<IIII", tick // 100_000, tick % 100_000 * 10, len(frame), len(frame)) + frame)
                         tick += 1
-
-
-def run(command: list[str]) -> Run:
-    """Run a program to its end, its output thrown away. Raises CalledProcessError where it fails."""
-    started = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=HERE)
-    assert child.stderr is not None
-    with child.stderr:
-        errors = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command, stderr=errors)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Run(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
 class Wire:

@@ -6,17 +6,15 @@ import os
 import re
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from benching.screen import HERE, Screen, ours
+from benching.running import run
+from benching.screen import Screen, ours
 
 MILLIONS = (1, 3, 10)
 TOGETHER = 50  # connections open at the same time
@@ -26,14 +24,6 @@ SPARE = 2 * 1024**3  # bytes that stay free on the disk
 SYN, FIN, PSH, ACK = 2, 1, 8, 16
 CLIENT, SERVER = b"\x0a\1\0\1", b"\x0a\2\0\1"
 OPEN = 600.0  # seconds that opening may take at most
-
-
-class Run(NamedTuple):
-    """One run: wall seconds, processor seconds, peak resident bytes."""
-
-    seconds: float
-    processor: float
-    peak: int
 
 
 def connection(number: int) -> Iterator[tuple[bytes, int]]:
@@ -92,18 +82,6 @@ def make(path: Path, packets: int) -> int:
             block[addresses[:, None] + np.arange(1, 4)] = 16 + (number >> 16), number >> 8 & 255, number & 255
             out.write(block.data)
     return rounds * len(records)
-
-
-def run(command: list[str]) -> Run:
-    """Run a program to its end, its output thrown away."""
-    began = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=HERE)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Run(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
 def opened(capture: Path, packets: int) -> tuple[float, float, int]:
