@@ -18,7 +18,9 @@ from inspector.core.layer import Note, Rank
 from inspector.core.span import Span
 from inspector.core.stream import Pdu
 from inspector.protocols.http.head import Head
+from inspector.protocols.tls.names import MESSAGES
 from inspector.protocols.tls.wire import HELLO_RETRY
+from inspector.protocols.websocket.websocket import Opcode
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange
 from inspector.streams.tcp_states import Event as TcpEvent
@@ -225,12 +227,7 @@ WEBSOCKET = Machine(
     },
 )
 MACHINES = (CLIENT_HANDSHAKE, SERVER_HANDSHAKE, HTTP1, EVENTS, WEBSOCKET)
-_NAMES = {
-    1: "ClientHello", 2: "ServerHello", 5: "EndOfEarlyData", 8: "EncryptedExtensions", 11: "Certificate",
-    13: "CertificateRequest", 14: "ServerHelloDone", 15: "CertificateVerify", 16: "ClientKeyExchange", 20: "Finished",
-}  # fmt: skip
 _PSK, _EARLY_DATA = "tls.handshake.extensions.psk.identity.selected", 42
-_CLOSE = 8  # the opcode of a Close frame (RFC 6455, 5.2)
 Event = tuple[int, str, Pdu | None]
 
 
@@ -266,7 +263,7 @@ def _handshake(found: Sequence[Message], client: int, side: int) -> Iterator[Eve
     offered = b""
     for pdu, kind, layer in found:
         own = pdu.direction == side
-        name = _NAMES.get(kind, "")
+        name = MESSAGES.get(kind, "")
         if kind == 1:
             offered = bytes(layer.value("tls.handshake.session_id", b""))
         elif kind == 2:
@@ -357,7 +354,7 @@ def _sockets(conversation: Conversation, exchanges: Sequence[Exchange], over: Se
             events.append((first, "101", None))
         closed: set[int] = set()
         for pdu in own:
-            if pdu.span.buffer.read(pdu.span.start, pdu.span.start + 1)[0] & 15 == _CLOSE and pdu.direction not in closed:
+            if pdu.span.buffer.read(pdu.span.start, pdu.span.start + 1)[0] & 15 == Opcode.CLOSE and pdu.direction not in closed:
                 events.append((pdu.packet, "Close of the other side" if closed else "Close", pdu))
                 closed.add(pdu.direction)
         yield from run(WEBSOCKET, [*events, *over], key)
