@@ -11,8 +11,9 @@ from inspector.core.field import Field
 from inspector.core.layer import Layer
 from inspector.core.stream import Pdu
 from inspector.core.text import counted
+from inspector.protocols.tls.cipher_suites import SIGNALS
 from inspector.protocols.tls.extensions import grease
-from inspector.protocols.tls.names import ALERTS, SIGNALS
+from inspector.protocols.tls.names import ALERTS
 from inspector.protocols.tls.wire import HELLO_RETRY, Content
 from inspector.streams.conversation import Conversation
 

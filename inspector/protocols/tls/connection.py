@@ -15,7 +15,7 @@ from inspector.core.secrecy import Agreed, Missing, Opened, Opener
 from inspector.core.span import Buffer, Span
 from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser
 from inspector.protocols.tls import wire
-from inspector.protocols.tls.names import CIPHER_SUITES
+from inspector.protocols.tls.cipher_suites import CIPHER_SUITES
 from inspector.protocols.tls.opened import Epoch, Records, Unopened
 from inspector.protocols.tls.wire import HEADER, Content, Hello, Message, plausible
 

@@ -13,7 +13,8 @@ from inspector.core.field import Base, catalog, heading, octets, oid, string, u8
 from inspector.core.layer import Severity
 from inspector.protocols.encodings import der, ocsp, x509
 from inspector.protocols.tls import sct, transport_parameters
-from inspector.protocols.tls.names import CIPHER_SUITES, EXTENSIONS, GROUPS, SIGNATURES
+from inspector.protocols.tls.cipher_suites import CIPHER_SUITES
+from inspector.protocols.tls.names import EXTENSIONS, GROUPS, SIGNATURES
 from inspector.protocols.tls.wire import VERSIONS
 
 CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET, ENCRYPTED_EXTENSIONS, CERTIFICATE, CERTIFICATE_REQUEST = 1, 2, 4, 8, 11, 13

@@ -17,9 +17,10 @@ from inspector.core.span import Origin
 from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
 from inspector.protocols.encodings import x509
 from inspector.protocols.tls import extensions, fingerprints, sct
+from inspector.protocols.tls.cipher_suites import CIPHER_SUITES
 from inspector.protocols.tls.extensions import grease
 from inspector.protocols.tls.meaning import explain
-from inspector.protocols.tls.names import CIPHER_SUITES, GROUPS, MESSAGES
+from inspector.protocols.tls.names import GROUPS, MESSAGES
 from inspector.protocols.tls.wire import HELLO_RETRY, VERSIONS, short_hello
 
 SCHEME_SINCE = 0x0303  # TLS 1.2: signatures name their scheme; before, it follows from the key

@@ -7,7 +7,8 @@ from typing import Any
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note
-from inspector.protocols.tls.names import CIPHER_SUITES, GROUPS, SIGNALS, SIGNATURES
+from inspector.protocols.tls.cipher_suites import CIPHER_SUITES, SIGNALS
+from inspector.protocols.tls.names import GROUPS, SIGNATURES
 from inspector.protocols.tls.wire import HELLO_RETRY, VERSIONS
 
 _E = "tls.handshake.extensions"

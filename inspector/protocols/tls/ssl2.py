@@ -13,8 +13,8 @@ from inspector.core.protocol import Protocol, Sniff
 from inspector.core.stream import Ended, Reader, Steps, StreamParser
 from inspector.protocols.encodings import x509
 from inspector.protocols.tls import record, sct
+from inspector.protocols.tls.cipher_suites import CIPHER_SUITES
 from inspector.protocols.tls.extensions import FIELDS as EXTENSION_FIELDS
-from inspector.protocols.tls.names import CIPHER_SUITES
 from inspector.protocols.tls.wire import VERSIONS
 
 ERROR, CLIENT_HELLO, CLIENT_MASTER_KEY, SERVER_HELLO = 0, 1, 2, 4
