@@ -21,7 +21,6 @@ FOLDER = Path(inspector.protocols.__file__).resolve().parent
 ELSEWHERE = {
     "encodings/ocsp.py": ("protocols/test_ocsp.py", "ocsp.certStatus"),
     "encodings/schema.py": ("protocols/test_protobuf.py", "encodings.schema"),
-    "http/plain.py": ("streams/test_exchanges.py", "http.plain"),
     "tls/sct.py": ("protocols/test_tls_handshake.py", "tls.sct.sct_timestamp"),
     "tls/transport_parameters.py": ("protocols/test_tls_handshake.py", "tls.quic.parameter"),
 }
