@@ -16,7 +16,7 @@ def ones_complement_sum(data: bytes, start: int = 0) -> int:
 
 
 def pseudo_header(source: bytes, destination: bytes, protocol: int, length: int) -> bytes:
-    """What TCP, UDP and ICMPv6 sum before their own bytes (RFC 9293 3.1; RFC 8200 8.1)."""
+    """What TCP, UDP and ICMPv6 sum before their own bytes (RFC 9293, 3.1; RFC 8200, 8.1)."""
     if len(source) == 4:
         return source + destination + bytes((0, protocol)) + length.to_bytes(2, "big")
     return source + destination + length.to_bytes(4, "big") + bytes((0, 0, 0, protocol))
