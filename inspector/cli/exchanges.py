@@ -77,7 +77,7 @@ def _packets(exchange: Exchange) -> set[int]:
 
 def as_object(session: Session, exchange: Exchange, secrets: bool = False) -> dict[str, Any]:
     """An exchange for programs: times are seconds (since 1970 as texts, so that no digit is lost), packets are numbers."""
-    from inspector.core.field import address_text
+    from inspector.core.field import endpoint_text
     from inspector.export.messages import grpc_status, item_text
 
     flows = session.index.flows
@@ -87,8 +87,8 @@ def as_object(session: Session, exchange: Exchange, secrets: bool = False) -> di
         "protocol": exchange.protocol,
         "stream": exchange.stream,
         "substream": exchange.substream if exchange.substream >= 0 else None,
-        "client": f"{address_text(client)}:{flows.sport(exchange.flow)}",
-        "server": f"{address_text(server)}:{flows.dport(exchange.flow)}",
+        "client": endpoint_text(client, flows.sport(exchange.flow)),
+        "server": endpoint_text(server, flows.dport(exchange.flow)),
         "method": printable(exchange.method),
         "url": _url(exchange, secrets),
         "status": exchange.status or None,

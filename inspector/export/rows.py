@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inspector.core.field import Field, Kind, address_text, cell
+from inspector.core.field import Field, Kind, cell, endpoint_text
 from inspector.core.tcp_flags import segment_words
 from inspector.core.text import printable
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV6_TCP
@@ -110,8 +110,8 @@ def flow_rows(session: Session) -> list[dict[str, Any]]:
                 "flow": flow,
                 "protocol": {TCP: "TCP", UDP: "UDP"}.get(int(flows.protocol(flow)), str(int(flows.protocol(flow)))),
                 "stream": int(flows.stream[flow]),
-                "client": f"{address_text(source)}:{int(flows.sport(flow))}",
-                "server": f"{address_text(destination)}:{int(flows.dport(flow))}",
+                "client": endpoint_text(source, int(flows.sport(flow))),
+                "server": endpoint_text(destination, int(flows.dport(flow))),
                 "packets_sent": sent,
                 "packets_received": received,
                 "bytes_sent": bytes_sent,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import dpkt
+import made
 import pytest
 
 from inspector.export import rows
@@ -17,3 +21,12 @@ def test_a_line_from_the_columns_says_what_the_dissected_packet_does(capture: st
     assert sum(row is not None for row in told) > len(numbers) // 2
     monkeypatch.setattr(rows, "_plain_row", lambda *_: None)
     assert from_columns == [rows.packet_row(session, number, deep=False) for number in numbers]
+
+
+def test_a_conversation_over_ipv6_names_its_ends_with_brackets(tmp_path: Path) -> None:
+    datagram = bytes.fromhex("c000 0035 0008 0000")
+    packet = dpkt.ip6.IP6(src=bytes(15) + b"\1", dst=bytes(15) + b"\2", nxt=17, hlim=64, data=datagram)
+    packet.plen = 8
+    session = made.opened(tmp_path, [bytes(dpkt.ethernet.Ethernet(src=made.M, dst=made.M, type=0x86DD, data=packet))])
+    row = rows.flow_rows(session)[0]
+    assert (row["client"], row["server"]) == ("[::1]:49152", "[::2]:53")

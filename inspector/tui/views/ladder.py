@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
 from inspector.annotations.messages import messages
-from inspector.core.field import address_text
+from inspector.core.field import endpoint_text
 from inspector.core.stream import Pdu
 from inspector.core.tcp_flags import flag_words
 from inspector.session import Session
@@ -74,7 +74,7 @@ class Ladder(LineList):
             self._said.clear()
             self._waits = {}
             source, destination = flows.addresses(flow)
-            self._ends = f"{address_text(source)}:{flows.sport(flow)}", f"{address_text(destination)}:{flows.dport(flow)}"
+            self._ends = endpoint_text(source, flows.sport(flow)), endpoint_text(destination, flows.dport(flow))
             self._follow(flow)
         self._label()
         self.resize_lines()

@@ -18,7 +18,7 @@ from textual_plot import PlotWidget
 from textual_plot.axis_formatter import NumericAxisFormatter
 
 from inspector.annotations.curves import Course, Curve
-from inspector.core.field import address_text
+from inspector.core.field import endpoint_text
 from inspector.session import Session
 
 SMALLEST = 1000  # nanoseconds that the axis spans at least
@@ -128,7 +128,7 @@ class TimePlot(Vertical, can_focus=True):
             count = session.count
             course = Course(session.index, flow)
             source, target = flows.addresses(flow)
-            ends = f"{address_text(source)}:{flows.sport(flow)}", f"{address_text(target)}:{flows.dport(flow)}"
+            ends = endpoint_text(source, flows.sport(flow)), endpoint_text(target, flows.dport(flow))
             if worker.is_cancelled:
                 return
             self._course, self._count, self._ends = course, count, ends
