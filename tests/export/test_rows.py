@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import dpkt
-import made
 import pytest
 
 from inspector.export import rows
 from inspector.session import open_session
+from tests import made
 
 
 @pytest.mark.parametrize("capture", ["http-get", "tcp-loss", "https-tls13"])
