@@ -27,12 +27,16 @@ class Net:
 
     packets: list[tuple[float, int, bytes]] = field(default_factory=list)
     ports: int = 40_000
+    ids: dict[str, int] = field(default_factory=dict)  # the next IP identification of the ends that count their packets
 
     def put(self, at: float, source: str, destination: str, protocol: int, body: bytes) -> bytes:
         """A packet; returns its IP part."""
         one, two = ip_address(source), ip_address(destination)
         if one.version == 4:
-            head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0x4000, 64, protocol, 0)
+            id = self.ids.get(source, 0)
+            if source in self.ids:
+                self.ids[source] += 1
+            head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), id, 0x4000, 64, protocol, 0)
             ip, kind = head + one.packed + two.packed + body, b"\x08\x00"
         else:
             ip = struct.pack("!IHBB", 6 << 28, len(body), protocol, 64) + one.packed + two.packed + body
@@ -91,11 +95,14 @@ class Link:
     ports: tuple[int, int]
     sent: list[int] = field(default_factory=lambda: [1000, 5000])  # the next sequence number of each side
 
-    def segment(self, at: float, end: int, data: bytes = b"", flags: int = ACK) -> bytes:
+    def segment(self, at: float, end: int, data: bytes = b"", flags: int = ACK, window: int = 500, clock: int = -1) -> bytes:
+        """clock: the sender's, for a TCP timestamp; -1 for none."""
         acknowledged = self.sent[1 - end] if flags & ACK else 0
         options = b"\x02\x04" + MSS.to_bytes(2, "big") if flags & SYN else b""
+        options += b"\1\1\x08\x0a" + struct.pack("!II", clock, 0) if clock >= 0 else b""
         ports = self.ports if end == 0 else self.ports[::-1]
-        header = struct.pack("!HHIIBBHHH", *ports, self.sent[end], acknowledged, 5 + len(options) // 4 << 4, flags, 500, 0, 0)
+        offset = 5 + len(options) // 4 << 4
+        header = struct.pack("!HHIIBBHHH", *ports, self.sent[end], acknowledged, offset, flags, window, 0, 0)
         self.sent[end] = (self.sent[end] + len(data) + bool(flags & (SYN | FIN))) & 0xFFFFFFFF
         ends = (self.client, self.server) if end == 0 else (self.server, self.client)
         return self.net.put(at, *ends, TCP, header + options + data)

@@ -48,6 +48,7 @@ TABLE = {  # finding: (what shows it, what must not)
     "rst-stream": ("faults/flow-control-stall", "https-http2-multiplex"),
     "rto-stall": ("tcp-loss", "tcp-zero-window"),  # probes are no resends
     "six-connection-queue": ("faults/six-connection-queue", "http1-six-connections"),  # six, and no seventh request
+    "slow-response": ("slow-server", "long-polling"),
     "slow-dns": ("faults/slow-dns", "slow-server"),
     "sse-buffered": ("sse-buffered-by-proxy", "sse"),  # three events written together
     "sse-truncated": ("sse-cut", "sse"),

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from inspector.annotations.findings import database, http, http2, network, streams, tcp, tls
+from inspector.annotations.findings import database, http, http2, network, streams, tcp, tls, waiting
 from inspector.annotations.findings.finding import Capture, Connection, Finding, Talk, View
 
 CONNECTION_RULES: tuple[Callable[[Connection], Iterator[Finding]], ...] = tcp.RULES
 TALK_RULES: tuple[Callable[[Talk], Iterator[Finding]], ...] = (
     *streams.TALK_RULES, *http2.TALK_RULES, *database.TALK_RULES,
 )  # fmt: skip
-CAPTURE_RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (*tls.RULES, *http.RULES, *streams.RULES, *network.RULES)
+CAPTURE_RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    *tls.RULES, *http.RULES, *waiting.RULES, *streams.RULES, *network.RULES,
+)  # fmt: skip
 # finding → what says the same with more knowledge, where the conversation shows it too
 CONSEQUENCES = {
     "reset-after-data": frozenset({"tls-alert", "keepalive-race", "websocket-abnormal", "sse-truncated"}),

@@ -117,14 +117,22 @@ class Connection:
         return self.tcp.analysis.initial_rtt or 0
 
     @cached_property
-    def vantage(self) -> str:
-        """Where the capture looks from: the answer to a SYN takes long at the client, the answer to that at the server."""
+    def halves(self) -> tuple[int, int]:
+        """The handshake's round trip as seen from where the capture was made, in nanoseconds: to the server and back, and to
+        the client and back; -1 where SYN or SYN ACK were not seen, or not once."""
         syn = np.flatnonzero((self.flags & (SYN | ACK)) == SYN)
         answer = np.flatnonzero((self.flags & (SYN | ACK)) == SYN | ACK)
         if len(syn) != 1 or len(answer) != 1 or answer[0] + 1 >= self.size:
-            return "unknown"
+            return -1, -1
         there = int(self.time[answer[0]] - self.time[syn[0]])
-        back = int(self.time[answer[0] + 1] - self.time[answer[0]])
+        return there, int(self.time[answer[0] + 1] - self.time[answer[0]])
+
+    @cached_property
+    def vantage(self) -> str:
+        """Where the capture looks from: the answer to a SYN takes long at the client, the answer to that at the server."""
+        there, back = self.halves
+        if there < 0:
+            return "unknown"
         if there > FAR_NS and there > FAR_TIMES * back:
             return "client"
         if back > FAR_NS and back > FAR_TIMES * there:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
@@ -44,9 +45,13 @@ def series(scene: Scene, exchanges: Sequence[Exchange]) -> dict[Key, list[Exchan
     """Requests by who sends them where, without their parameters."""
     found: dict[Key, list[Exchange]] = {}
     for exchange in exchanges:
-        key = (*scene.server(exchange), exchange.method, exchange.host, exchange.target.partition("?")[0])
-        found.setdefault(key, []).append(exchange)
+        found.setdefault(key_of(scene, exchange), []).append(exchange)
     return found
+
+
+def key_of(scene: Scene, exchange: Exchange) -> Key:
+    """Which series a request belongs to."""
+    return (*scene.server(exchange), exchange.method, exchange.host, exchange.target.partition("?")[0])
 
 
 def recognise(scene: Scene, own: list[Exchange], only_short: bool = False) -> Pattern | None:
@@ -150,9 +155,7 @@ def _long(scene: Scene, own: list[Exchange], waits: list[int], gap: int) -> Patt
     full = [one.phases.wait for one in looked if not _blank(scene, one)]
     capped = [wait for wait in blank if abs(wait - max(blank)) <= SAME_WAIT * max(blank)]
     sooner = [wait for wait in full if blank and wait < (1 - SAME_WAIT) * max(blank)]
-    asked = any(name.lower() in PATIENT for name, _ in parse_qsl(own[0].target.partition("?")[2], keep_blank_values=True))
-    first = head(scene.capture, own[0], False)
-    asked = asked or (first is not None and "wait=" in (first.get("prefer") or ""))
+    asked = _asks_to_wait(scene, own[0])
     varied = longest >= 2 * min(waits)
     evidence = [f"{len(own)} requests, each answered after {milliseconds(int(median(waits)))}, and sent again at once"]
     counter = []
@@ -174,6 +177,31 @@ def _long(scene: Scene, own: list[Exchange], waits: list[int], gap: int) -> Patt
     if (capped and len(capped) >= 2) or asked:
         return pattern(LONG_POLLING, Confidence.MEDIUM, own, evidence, counter, paid)
     return pattern(UNKNOWN, Confidence.LOW, own, evidence, counter, paid)
+
+
+def held(scene: Scene, own: Sequence[Exchange], exchange: Exchange) -> bool:
+    """A late answer may be news that the server waited for: the request asks it to wait, the answer brought nothing, or the
+    client asked the same again at once, before or after. What was asked but once, without a word of this, is no poll.
+
+    own: the series of the exchange, in the order in which they began.
+    """
+    if exchange.method not in ("GET", "POST"):
+        return False
+    nothing = exchange.status in (200, NO_CONTENT, NOT_MODIFIED) and exchange.protocol != "gRPC" and _blank(scene, exchange)
+    if nothing or _asks_to_wait(scene, exchange):
+        return True
+    at = bisect_left(own, exchange.begun, key=lambda one: one.begun)
+    soon = AT_ONCE_SHARE * exchange.phases.wait
+    return any(later.begun - earlier.ended <= soon and min(earlier.phases.wait, later.phases.wait) >= LONG_NS
+               for earlier, later in _pairs(own[max(at - 1, 0) : at + 2]))  # fmt: skip
+
+
+def _asks_to_wait(scene: Scene, exchange: Exchange) -> bool:
+    """By a parameter, by its path, or by Prefer: wait (RFC 7240, 4.3)."""
+    path, _, query = exchange.target.partition("?")
+    words = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)} | set(path.lower().split("/"))
+    asked = head(scene.capture, exchange, False)
+    return bool(words & PATIENT) or (asked is not None and "wait=" in (asked.get("prefer") or ""))
 
 
 def _blank(scene: Scene, exchange: Exchange) -> bool:

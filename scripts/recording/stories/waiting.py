@@ -153,7 +153,8 @@ STORIES = (
             round trip later. The second is acknowledged within moments, and then nothing comes for a second
             and a half: the request has arrived, and the server works. The third is answered at once, and its body
             comes in pieces with pauses, though the window is open and nothing is lost: again the server. A capture tells
-            waiting from sending, and both from the way.""",
+            waiting from sending, and both from the way: what the finding slow-response says of the second request rests on
+            it.""",
         record=slow_server,
         peers=("curl", "Node.js", "unbound"),
         looks=(
@@ -183,6 +184,7 @@ STORIES = (
             ),
         ),
         requires={"http.request": 3, "http.response": 3, "tcp.flags.syn == 1": 2},
+        expect=("slow-response",),
         interface="one end of a veth pair into a path that takes 10 ms each way, offloads off",
     ),
 )
