@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from inspect import CO_OPTIMIZED
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,6 +22,7 @@ FOLDER = Path(inspector.protocols.__file__).resolve().parent
 ELSEWHERE = {
     "encodings/ocsp.py": ("protocols/test_ocsp.py", "ocsp.certStatus"),
     "encodings/schema.py": ("protocols/test_protobuf.py", "encodings.schema"),
+    "http/plain.py": ("streams/test_exchanges.py", "http.plain"),
     "tls/sct.py": ("protocols/test_tls_handshake.py", "tls.sct.sct_timestamp"),
     "tls/transport_parameters.py": ("protocols/test_tls_handshake.py", "tls.quic.parameter"),
 }
@@ -57,7 +59,8 @@ def _exercised() -> set[Path]:
                 units.of_bytes(unit, unit.data)
     finally:
         sys.setprofile(before)
-    return {Path(code.co_filename).resolve() for code in seen if code.co_name not in ("<module>", "<lambda>")}
+    bodies = (code for code in seen if code.co_flags & CO_OPTIMIZED)  # of functions: modules and classes run when imported
+    return {Path(code.co_filename).resolve() for code in bodies if code.co_name != "<lambda>"}
 
 
 def _functions(path: Path) -> bool:
