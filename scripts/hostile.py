@@ -25,11 +25,11 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from io import TextIOBase
 from pathlib import Path
 from typing import Any
 
 from mutating import Mutations
+from unsafe import UNSAFE, Sink
 
 from inspector import session
 from inspector.cli import app
@@ -50,25 +50,10 @@ FIELDS = (
 # Keys of a walk: through the layers and fields of three packets, then through every view, each with what it can be asked for.
 LAYERS = ("left_square_bracket", "right_square_bracket", "tab", "down", "enter", "down", "b")
 VIEWS = ("2", "down", "3", "a", "4", "d", "5", "down", "6", "enter", "7", "8", "down", "9", "f", "a", "1")
-# What a terminal may obey, or what hides or turns text around (Unicode TR 36); lines end in a line feed, cells in a tab.
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 class Hang(BaseException):
     """The run was broken off. Not an Exception, so that nothing catches it on its way."""
-
-
-class Sink(TextIOBase):
-    """Standard output that keeps nothing and reads everything."""
-
-    def __init__(self) -> None:
-        self.unsafe = ""
-
-    def write(self, text: str) -> int:
-        found = UNSAFE.search(text)
-        if found and not self.unsafe:
-            self.unsafe = repr(text[max(found.start() - 60, 0) : found.end() + 20])
-        return len(text)
 
 
 class Run:

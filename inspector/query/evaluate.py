@@ -201,7 +201,7 @@ class Typist:
             raise self.fail(f"the regular expression is wrong: {error}", node.right.at) from None
         get, spec, quantity = left.get, left.spec, all if node.every else any
         if left.kind is Kind.BYTES:
-            return Test(lambda view: bool(found := get(view)) and quantity(raw.search(one) for one in found), left.fields)
+            return Test(lambda view: bool(found := get(view)) and quantity(raw.search(_raw(one)) for one in found), left.fields)
         if left.kind in TEXTS:
             return Test(lambda view: bool(found := get(view)) and quantity(text.search(one) for one in found), left.fields)
         return Test(
