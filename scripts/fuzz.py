@@ -67,7 +67,7 @@ def save(name: str, data: bytes) -> Path:
 
 def again(path: Path) -> None:
     """Feed a crasher that was kept to its target once more; raises what it found, unless that is mended."""
-    targets()[path.name.rpartition("-")[0].replace("_", ":")](path.read_bytes())
+    targets()[path.name.partition("-")[0].replace("_", ":")](path.read_bytes())
 
 
 def child(name: str, seconds: float, corpus: Path, fresh: bool) -> int:

@@ -71,22 +71,24 @@ class Http1(StreamParser):
                 if self._is_simple(reader):
                     yield from self._simple(reader, start)
                     return
-                if not (yield from self._find_start(reader)):
+                if not (yield from self._find_start(reader, -1 if raw else reader.pos)):
                     return
                 continue
             handed = yield from (self._request if head.request else self._response)(reader, start, head)
             if handed:
                 return
 
-    def _find_start(self, reader: Reader) -> Steps[bool]:
-        """After a gap, or behind what is no message: the next place where a segment begins with a start line."""
+    def _find_start(self, reader: Reader, refused: int = -1) -> Steps[bool]:
+        """After a gap, or behind what is no message: the next place where a segment begins with a start line. Not the one
+        that was `refused`: a line that is longer than what is looked at here may prove to be none."""
         while True:
             try:
                 if not (yield from reader.some()):
                     return False
             except Gap:
                 continue
-            if is_start_line(reader.peek_now(2048).lstrip(b"\r\n").split(b"\n")[0].rstrip(b"\r")):
+            line = reader.peek_now(2048).lstrip(b"\r\n").split(b"\n")[0]
+            if reader.pos != refused and is_start_line(line.rstrip(b"\r")):
                 return True
             at, reader.pos = reader.pos, min(reader.segment_start(reader.pos + 1), reader.arrived)
             self.node.emit("rest", reader, at, reader.pos, {"error": NOT_HTTP})
@@ -102,7 +104,7 @@ class Http1(StreamParser):
                 if raw:
                     return raw + line
                 continue
-            if not raw and not is_start_line(line.rstrip(b"\r\n")):
+            if not raw and not is_start_line(line.strip(b"\r\n")):  # stray CRs in front are passed over, as blank lines are
                 reader.pos = at
                 return b""
             raw += line
