@@ -178,7 +178,7 @@ def _proven(view: View, exchange: Exchange, c: Connection) -> Slow | None:
 
 
 def _ticks(view: View, c: Connection, before: int, after: int) -> int:
-    """How far the server's own clock went between two of its segments, by their timestamps (RFC 7323, 3); -1 without."""
+    """How far the server's own clock went between two of its segments, by their timestamps (RFC 7323, 3.2); -1 without."""
     layers = (view.capture.layers(int(c.packet[row])).last("tcp") for row in (before, after))
     values = [layer.value("tcp.options.timestamp.tsval") if layer is not None else None for layer in layers]
     begin, stop = (-1 if value is None else int(value) for value in values)
