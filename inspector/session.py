@@ -33,6 +33,7 @@ from inspector.streams.indexing import index_of, take_in
 
 if TYPE_CHECKING:
     from inspector.annotations.findings import Finding
+    from inspector.annotations.findings.finding import Phase
     from inspector.annotations.lessons import Stop
     from inspector.annotations.patterns import Pattern
     from inspector.annotations.state import State
@@ -496,6 +497,14 @@ class Session:
         from inspector.streams.phases import waits
 
         return waits(of_conversation(self.conversation(flow), flow), self.index)
+
+    def closed(self, flow: int) -> Phase | None:
+        """In which phase of its talk a TCP conversation was closed; None where it was not, or the capture cannot tell."""
+        from inspector.annotations.findings import Connection
+        from inspector.annotations.findings.closing import phase
+        from inspector.streams.exchanges import of_conversation
+
+        return phase(Connection(self, flow, of_conversation(self.conversation(flow), flow)))
 
     def findings(self) -> list[Finding]:
         """What an expert would point out, the worst first; kept until there are more packets or more keys."""

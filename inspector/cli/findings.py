@@ -56,6 +56,7 @@ def as_object(finding: Finding) -> dict[str, object]:
         "cure": printable(finding.cure),
         "reference": finding.reference,
         "vantage": finding.vantage,
+        "phase": finding.phase.kind if finding.phase is not None else None,
     }
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from inspector.annotations.findings import database, http, http2, network, streams, tcp, tls, waiting
+from inspector.annotations.findings import closing, database, http, http2, network, streams, tcp, tls, waiting
 from inspector.annotations.findings.finding import Capture, Connection, Finding, Talk, View
 
-CONNECTION_RULES: tuple[Callable[[Connection], Iterator[Finding]], ...] = tcp.RULES
+CONNECTION_RULES: tuple[Callable[[Connection], Iterator[Finding]], ...] = (*tcp.RULES, *closing.RULES)
 TALK_RULES: tuple[Callable[[Talk], Iterator[Finding]], ...] = (
     *streams.TALK_RULES, *http2.TALK_RULES, *database.TALK_RULES,
 )  # fmt: skip
@@ -49,5 +49,5 @@ def findings(capture: Capture) -> list[Finding]:
             worst[key] = one
     sockets = {one.stream for one in view.exchanges if one.protocol == "WebSocket"}  # the server is to close (RFC 6455, 7.1.1)
     merged = [one for one in worst.values() if one.code != "closed-first"]
-    merged += tcp.closes([one for one in worst.values() if one.code == "closed-first" and one.stream not in sockets])
+    merged += closing.closes([one for one in worst.values() if one.code == "closed-first" and one.stream not in sockets])
     return sorted(merged, key=lambda finding: (-finding.severity, finding.packets[0], finding.code))

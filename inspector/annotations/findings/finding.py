@@ -28,11 +28,19 @@ MAX_EVIDENCE = 20  # packets named as evidence; more say nothing new
 Ints = npt.NDArray[np.int64]
 
 
+class Phase(NamedTuple):
+    """In which phase of its talk a connection was closed. kind: `idle`, `within a response`; words: which, and how long."""
+
+    kind: str
+    words: str
+
+
 class Finding(NamedTuple):
     """Something that an expert would point out.
 
     code: its name; packets: those that prove it, the telling one first; stream: tshark's number of the TCP conversation, -1
-    where it is about more than one; times: how often; vantage: where the capture was made, as far as can be told.
+    where it is about more than one; times: how often; vantage: where the capture was made, as far as can be told; phase: of the
+    talk, where it is about the end of a connection.
     """
 
     code: str
@@ -44,6 +52,7 @@ class Finding(NamedTuple):
     reference: str
     times: int = 1
     vantage: str = "unknown"
+    phase: Phase | None = None
 
 
 class Capture(Protocol):
@@ -64,11 +73,13 @@ class Capture(Protocol):
 
 
 class Connection:
-    """A TCP conversation for the rules: its segments as columns, a row a segment in packet order."""
+    """A TCP conversation for the rules: its segments as columns, a row a segment in packet order; and its exchanges, for who
+    hands them in."""
 
-    def __init__(self, capture: Capture, flow: int) -> None:
+    def __init__(self, capture: Capture, flow: int, exchanges: Sequence[Exchange] = ()) -> None:
         self.capture = capture
         self.flow = flow
+        self.exchanges = exchanges
         index = capture.index
         self.stream = int(index.flows.stream[flow])
         self.packet: Ints = index.flow_packets(flow)
@@ -219,7 +230,7 @@ class View:
         flows = self.capture.index.flows
         for flow in range(len(flows)):
             if flows.protocol(flow) == TCP:
-                yield Connection(self.capture, flow)
+                yield Connection(self.capture, flow, self.by_flow.get(flow, ()))
 
     def talks(self) -> Iterator[Talk]:
         """What the TCP conversations say that are more than ordinary HTTP/1, one at a time: they are not kept."""

@@ -1,12 +1,12 @@
-"""Findings about TCP connections: how they open, stall, lose and close. Each rule sees one connection."""
+"""Findings about TCP connections: how they open, stall and lose. Each rule sees one connection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Connection, Finding, milliseconds
+from inspector.annotations.findings.finding import MS, Connection, Finding, milliseconds
 from inspector.core.layer import Severity
 from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.streams.analysis import Mark
@@ -18,7 +18,6 @@ NAGLE_TIMES = 3  # once or twice is chance
 STALL_NS = 200 * MS  # the least retransmission time-out of Linux; RFC 6298, 2.4 says a second
 ZERO_WINDOW_NS = 200 * MS  # shorter, and the reader was merely late
 FULL_TIMES = 3
-MANY_WAITING = 100  # connections whose port pairs a client holds: with 28,000 ports for each server fewer are no trouble
 SYN_AGAIN = 2  # one SYN without an answer may have met the end of the capture
 BLACK_HOLE_RESENDS = 3
 IDLE_CUTS_S = (5, 10, 15, 30, 60, 75, 90, 120, 180, 240, 300, 350, 600, 900, 3600)  # usual idle time-outs
@@ -154,49 +153,6 @@ def black_hole(c: Connection) -> Iterator[Finding]:
             yield c.finding("path-mtu-black-hole", Severity.ERROR, same, cause, cure, "RFC 2923, 2.1; RFC 8899", len(same))
 
 
-def close(c: Connection) -> Iterator[Finding]:
-    """Who closed first; a reset after data."""
-    states = c.tcp.states
-    if states.closed_first is None:
-        return
-    ending = np.flatnonzero(c.flags & (FIN | RST))
-    first = int(ending[0])
-    resets = np.flatnonzero(c.flags & RST)
-    carried = bool(np.any(c.length > 0))
-    if len(resets) and carried:
-        row = int(resets[0])
-        sender = int(c.direction[row])
-        finished = bool(np.any((c.direction[:row] == sender) & (c.flags[:row] & FIN > 0)))
-        both = all(np.any((c.direction[:row] == end) & (c.flags[:row] & FIN > 0)) for end in (0, 1))
-        if not both and not finished:
-            cause = f"{c.who(sender)} reset the connection after data had passed: what was under way or not yet read is lost"
-            cure = f"find out why {c.who(sender)} gave up: a crash, unread data at close, SO_LINGER 0, a box on the way"
-            yield c.finding("reset-after-data", Severity.WARNING, [row], cause, cure, "RFC 9293, 3.5.2; RFC 2525, 2.17")
-            return
-    waits = states.at(int(c.packet[-1]))[states.closed_first] is State.TIME_WAIT
-    if carried and states.closed_by == "FIN" and waits and c.client >= 0:
-        server = states.closed_first == c.server
-        who = f"{c.who(states.closed_first)} {c.end(states.closed_first) if server else c.end(c.client).rpartition(':')[0]}"
-        cause = f"{who} closed first and holds the port pair in TIME-WAIT"
-        cure = "keep connections open: while the port pairs are held the client may run out of ports"
-        if server:
-            cure = "let the client close where many connections are short: a server that closes first collects TIME-WAIT"
-        yield c.finding("closed-first", Severity.NOTE, [first], cause, cure, "RFC 9293, 3.6.1")
-
-
-def closes(found: Sequence[Finding]) -> Iterator[Finding]:
-    """The findings of `close` about TIME-WAIT, one for all connections of an end. At a client only many are worth a word."""
-    ends: dict[str, list[Finding]] = {}
-    for one in found:
-        ends.setdefault(one.cause, []).append(one)
-    for cause, own in ends.items():
-        if len(own) == 1 and not cause.startswith("the client"):
-            yield own[0]
-        elif len(own) >= MANY_WAITING or not cause.startswith("the client"):
-            packets = tuple(packet for one in own for packet in one.packets)[:MAX_EVIDENCE]
-            yield own[0]._replace(packets=packets, stream=-1, cause=f"{cause}, {len(own)} times", times=len(own))
-
-
 def idle_cutoff(c: Connection) -> Iterator[Finding]:
     """Closed after a silence that looks like somebody's idle time-out."""
     ending = np.flatnonzero(c.flags & (FIN | RST))
@@ -222,4 +178,4 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-RULES = (nagle_delayed_ack, zero_window, window_limited, loss, unanswered, black_hole, close, idle_cutoff)
+RULES = (nagle_delayed_ack, zero_window, window_limited, loss, unanswered, black_hole, idle_cutoff)

@@ -47,6 +47,7 @@ NARROW = 95  # columns from which on how it ended has a cell
 WIDE, WIDER = 110, 140  # columns from which on both ways have their own cells, and the beginning has one
 UNSORTED = ("application", "process")  # they are found out for what is in view only
 TCP = 6
+MAX_FOLLOWED = 20_000  # segments of a conversation that is followed to say in which phase it was closed
 
 
 class Known(NamedTuple):
@@ -291,7 +292,9 @@ class ConversationsView(View):
             yield f"From is {now[0]}, To is {now[1]} at the end of the capture; it has {completeness(states.completeness)}."
             if states.closed_first is not None:
                 who, how = ("From", "To")[states.closed_first], "a FIN" if states.closed_by == "FIN" else "a reset"
-                yield f"{who} closed first, with {how} in packet {states.closed_at}."
+                phase = session.closed(flow) if int(sum(flows.packets[flow])) <= MAX_FOLLOWED else None
+                when = f": {printable(phase.words)}" if phase is not None else ""
+                yield f"{who} closed first, with {how} in packet {states.closed_at}{when}."
             else:
                 yield "Nobody has closed it."
         else:
