@@ -16,7 +16,7 @@ import pytest
 
 from inspector.cli import app
 from inspector.core import limits
-from tests.made import A, B, M, connection, fragment, opened, response, tcp, told, udp
+from tests.made import A, B, M, connection, ethernet, fragment, opened, response, tcp, told, udp
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(name for name in vars(limits) if name.startswith("MAX_"))
@@ -24,7 +24,7 @@ GET = (0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 
 
 class Reached(NamedTuple):
-    """How a limit is reached: packets, and a word of what is said then; lowered: to what, and where, so that it is quick."""
+    """How a limit is reached: packets, and a word of what is said then; lowered: to what and where (modules), to be quick."""
 
     make: Callable[[], list[bytes]]
     says: str
@@ -43,6 +43,22 @@ def waiting(count: int) -> list[bytes]:
     """Segments behind one that never comes."""
     start = [tcp(4000, 0, 99, 0, 2), tcp(4000, 1, 499, 100, 0x12)]
     return start + [tcp(4000, 0, 200 + 10 * n, 500, 0x10, bytes(10)) for n in range(count)]
+
+
+def unanswered(count: int) -> list[bytes]:
+    """Segments in order, none of which is acknowledged."""
+    start = [tcp(4000, 0, 99, 0, 2), tcp(4000, 1, 499, 100, 0x12)]
+    return start + [tcp(4000, 0, 100 + 10 * n, 500, 0x10, bytes(10)) for n in range(count)]
+
+
+def ospf() -> list[bytes]:
+    """A link state update: advertisements with links inside."""
+    links = bytes.fromhex("c0000201 ffffff00 03 00 000a") * 2
+    lsa = bytes.fromhex("0001 02 01 c0000201 c0000201 80000001 0000") + (24 + len(links)).to_bytes(2, "big")
+    lsa += bytes.fromhex("00000002") + links
+    body = bytes.fromhex("00000001") + lsa
+    head = bytes.fromhex("0204") + (24 + len(body)).to_bytes(2, "big") + bytes.fromhex("c0000201 00000000 0000 0000") + bytes(8)
+    return [ethernet(89, head + body, A, B)]
 
 
 def multipart(count: int, depth: int) -> list[bytes]:
@@ -152,12 +168,16 @@ REACHED = {
     "MAX_FIELDS_IN_LAYER": Reached(
         lambda: connection(4000, (0, b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 15_000 + b"\r\n")), "more than 20,000 fields"
     ),
+    "MAX_BORROWED_DEPTH": Reached(ospf, "are followed for 0 levels", (0, "protocols.borrowed.scapy_layers")),
     "MAX_JUMPS": Reached(name_of_pointers, "round and round"),
     "MAX_DATAGRAM": Reached(lambda: [fragment(1, 8191, size=200)], "no datagram is that long"),
     "MAX_FRAGMENTS": Reached(lambda: pieces(12), "fragments of one datagram", (8, "dissection.fragments")),
     "MAX_OPEN_DATAGRAMS": Reached(lambda: datagrams(limits.MAX_OPEN_DATAGRAMS + 1), "more than 1,024 datagrams wait"),
     "MAX_REASSEMBLY": Reached(lambda: datagrams(10, 800), "wait for their rest", (4096, "dissection.fragments")),
     "MAX_HELD_SEGMENTS": Reached(lambda: waiting(20), "wait for a missing one", (10, "streams.tcp")),
+    "MAX_UNACKNOWLEDGED": Reached(
+        lambda: unanswered(40), "wait for an acknowledgement", (10, "streams.analysis streams.steady streams.tcp_layer")
+    ),
     "MAX_LOOKS": Reached(lambda: unknown(300), "no known protocol begins in 256 segments"),
     "MAX_NODES": Reached(lambda: events(10), "streams inside one conversation", (2, "streams.tree")),
     "MAX_LINE": Reached(lambda: smtp((0, b"NOOP " + b"a" * 200_000 + b"\r\n")), "a line is read to 64 KiB"),
@@ -172,6 +192,9 @@ REACHED = {
         lambda: http2(*(frame(1, 4, 1 + 2 * n, ASK[9:]) for n in range(9))),
         "streams at a time",
         (4, "protocols.http2.connection"),
+    ),
+    "MAX_HEADER_TABLE": Reached(
+        lambda: http2(frame(4, 0, 0, b""), frame(1, 5, 1, b"\x3f\xe1\xff\x7f" + ASK[9:])), "the header table is kept to 1 MiB"
     ),
     "MAX_HEADER_FIELDS": Reached(many_headers, "a header list is read to 2,000 fields"),
     "MAX_HEADER_FRAMES": Reached(dripped_header, "a header is read over 64 frames"),
@@ -198,9 +221,6 @@ ELSEWHERE = {
     "MAX_LAYERS": "test_limits.py test_tunnels_inside_one_another_end",
     "MAX_BORROWED_BYTES": "protocols/test_borrowed.py test_what_is_longer_than_the_limit_is_cut_and_said",
     "MAX_BORROWED_FIELDS": "protocols/test_borrowed.py test_borrowed_fields_and_depth_are_limited",
-    "MAX_BORROWED_DEPTH": "protocols/test_borrowed.py test_borrowed_fields_and_depth_are_limited",
-    "MAX_UNACKNOWLEDGED": "streams/test_steady.py test_many_segments_that_nobody_acknowledges",
-    "MAX_HEADER_TABLE": "protocols/test_hpack.py test_a_table_is_never_larger_than_the_limit",
     "MAX_CONVERSATIONS": "test_limits_told.py test_what_no_longer_fits_is_worked_out_again",
     "MAX_SEGMENTS": "test_limits_told.py test_what_no_longer_fits_is_worked_out_again",
     "MAX_TEXT": "test_limits_told.py test_a_long_value_is_cut_where_it_is_shown",
@@ -229,7 +249,8 @@ def test_nothing_is_listed_that_is_no_limit() -> None:
 def test_a_limit_that_is_reached_is_told(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make, says, lowered = REACHED[name]
     if lowered is not None:
-        monkeypatch.setattr(importlib.import_module(f"inspector.{lowered[1]}"), name, lowered[0])
+        for module in lowered[1].split():
+            monkeypatch.setattr(importlib.import_module(f"inspector.{module}"), name, lowered[0])
     assert [text for text in told(opened(tmp_path, make())) if says in text]
 
 

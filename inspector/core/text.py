@@ -25,6 +25,11 @@ def printable(text: str, limit: int = 0) -> str:
     return text + "…" if cut else text
 
 
+def natural(text: str | bytes) -> int | None:
+    """The number that a peer wrote in decimal digits; None for anything else, and for one that no field of 64 bits holds."""
+    return int(text) if len(text) < 20 and text.isdigit() and text.isascii() else None
+
+
 def counted(number: int, word: str, plural: str = "") -> str:
     """`1 packet`, `2,000 packets`. plural: where it is not the word with an s."""
     return f"{number:,} {word if number == 1 else plural or f'{word}s'}"

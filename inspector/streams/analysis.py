@@ -234,6 +234,7 @@ class Side:
         "sack",
         "scale",
         "to_be_acked",
+        "unwatched",
         "waiting",
         "window",
         "window_scaled",
@@ -253,6 +254,7 @@ class Side:
         self.marks = Mark(0)
         self.sack: Edges = ()
         self.waiting: deque[Waiting] = deque()
+        self.unwatched = 0  # the first packet that found `MAX_UNACKNOWLEDGED` others waiting
         self.ordered = True  # the waiting segments stand in the order of their sequence numbers; where they do not:
         self._low = self._high = 0  # the lowest start of them and the highest stop
         self._least = 0  # the lowest stop
@@ -270,6 +272,8 @@ class Side:
         if (s.length or s.flags & (SYN | FIN)) and len(self.waiting) < MAX_UNACKNOWLEDGED:
             stop = _after(stop, bool(s.flags & (SYN | FIN)))
             self._wait(Waiting(s.sequence, stop, s.packet, s.time_ns))
+        elif s.length:
+            self.unwatched = self.unwatched or s.packet
         probe = bool(marks & Mark.ZERO_WINDOW_PROBE)
         if (not self.next or distance(stop, self.next) > 0) and not probe:
             self.next, self.next_packet, self.next_ns = stop, s.packet, s.time_ns

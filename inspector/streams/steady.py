@@ -203,6 +203,8 @@ class _Waits:
         """Leave those waiting that nobody has acknowledged."""
         if _silent(self.side):
             return
+        if self.full and len(self.rows):
+            self.side.unwatched = self.side.unwatched or int(self.run.part.packet[self.rows[0]])
         gone, waiting = int(self.gone[-1]) if len(self.gone) else 0, self.side.waiting
         old = len(waiting)
         for _ in range(min(gone, old)):

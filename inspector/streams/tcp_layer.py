@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from inspector.core.field import Field, FieldSpec
 from inspector.core.layer import Issue, Layer, Note, Severity
+from inspector.core.limits import MAX_UNACKNOWLEDGED
 from inspector.core.span import Span
 from inspector.streams.analysis import RESENT, Analysis, Finding, Mark
 from inspector.streams.segments import Part
@@ -155,6 +156,9 @@ def enrich(layer: Layer, fields: Mapping[str, FieldSpec], tcp: Tcp, packet: int,
         _words(layer, found)
     if analysis.children:
         layer.fields.append(analysis)
+    if packet == tcp.analysis.sides[direction].unwatched:
+        text = f"{MAX_UNACKNOWLEDGED:,} segments of this side wait for an acknowledgement: none is looked for of further ones"
+        layer.issues.append(Issue("limit", layer.span, Severity.NOTE, text))
     _states(layer, tcp.states, packet, direction)
 
 

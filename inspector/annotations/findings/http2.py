@@ -8,7 +8,7 @@ from typing import Any
 from inspector.annotations.findings.finding import MS, Finding, Talk, milliseconds
 from inspector.core.layer import Severity
 from inspector.core.stream import Pdu
-from inspector.core.text import counted, printable
+from inspector.core.text import counted, natural, printable
 from inspector.protocols.grpc.grpc import STATUSES
 from inspector.protocols.http2.names import ERRORS, Type
 
@@ -123,8 +123,8 @@ def grpc(talk: Talk) -> Iterator[Finding]:
         if status is None:
             if exchange.response.whole and not talk.connection.misses_packets:
                 missing.append(at)
-        elif status.isascii() and status.isdigit() and int(status):
-            failed.setdefault(int(status), []).append(at)
+        elif code := natural(status):
+            failed.setdefault(code, []).append(at)
     for code, found in failed.items():
         paths = ", ".join(dict.fromkeys(printable(path) for _, path in found[:3]))
         cause = f"{paths} fails with {STATUSES.get(code, 'an unknown code')} ({code}) although HTTP says 200"

@@ -14,7 +14,7 @@ from inspector.annotations.story.step import SHORT, Narrated, Step, duration, li
 from inspector.annotations.story.transport import Ends
 from inspector.core.stream import Pdu
 from inspector.core.tcp_flags import FIN, RST
-from inspector.core.text import counted, decode, printable
+from inspector.core.text import counted, decode, natural, printable
 from inspector.protocols.http.framing import Body, Framing, body_of
 from inspector.protocols.http.head import Head
 from inspector.streams.conversation import Conversation
@@ -130,8 +130,8 @@ def _wishes(head: Head) -> Iterator[str]:
             yield words
     if credentials := head.get("authorization"):
         yield f"it carries credentials ({printable(credentials.partition(' ')[0], 20)})"
-    if (wait := (head.get("prefer") or "").partition("wait=")[2]).isdigit():
-        yield f"the server may hold it for up to {counted(int(wait), 'second')} (Prefer: wait)"
+    if (wait := natural((head.get("prefer") or "").partition("wait=")[2])) is not None:
+        yield f"the server may hold it for up to {counted(wait, 'second')} (Prefer: wait)"
     pairs = [pair for name, value in head.headers if name == "cookie" for pair in value.split(";") if pair.strip()]
     if pairs:
         names = [printable(pair.partition("=")[0].strip(), 40) for pair in pairs]
@@ -242,8 +242,8 @@ def _extras(head: Head) -> Iterator[str]:
         yield f"it gives the client {counted(len(cookies), 'cookie')} to keep ({listed(cookies)})"
     if location := head.get("location"):
         yield f"it points to {printable(location, SHORT)}"
-    if (later := head.get("retry-after") or "").isdigit():
-        yield f"the client is to ask again after {counted(int(later), 'second')} (Retry-After)"
+    if (later := natural(head.get("retry-after") or "")) is not None:
+        yield f"the client is to ask again after {counted(later, 'second')} (Retry-After)"
     if challenge := head.get("www-authenticate"):
         yield f"it says which proof is wanted: {printable(challenge, SHORT + 60)} (WWW-Authenticate)"
     if head.get("x-accel-buffering") == "no":

@@ -16,6 +16,7 @@ from typing import Any
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import Field, FieldSpec, Kind
+from inspector.core.layer import Severity
 from inspector.core.limits import MAX_BORROWED_DEPTH, MAX_BORROWED_FIELDS
 from inspector.protocols.borrowed.lent import ROOT, Loan, Shelf, TooMany, portion, spec, unreadable
 
@@ -50,6 +51,10 @@ def read(c: Cursor, loan: Loan) -> None:
     except Exception as bug:  # whatever a library raises on hostile bytes
         end, key = walk.reached, (loan.protocol, "payload")
         unreadable(c, loan, "they end too early" if isinstance(bug, struct.error) else type(bug).__name__)
+    if walk.deeper is not None:
+        start, stop = (walk.shelf.start + at for at in walk.deeper)
+        text = f"packets in the fields of packets are followed for {MAX_BORROWED_DEPTH} levels: what is deeper is not broken up"
+        c.issue("limit", text, Severity.NOTE, c.span(start, stop))
     shown = [one for one in c.layer.fields[:3] if one.spec.kind is not Kind.NONE]
     heads = [one.label for one in c.layer.fields if one.spec.kind is Kind.NONE]
     words = [*(f"{one.label.lower()} {one.text}" for one in shown), *heads]
@@ -68,10 +73,9 @@ class _Walk:
         self.data = data
         self.shelf = Shelf(c, c.pos)
         self.reached = 0
+        self.deeper: tuple[int, int] | None = None  # the first bytes that nest deeper than is followed
 
-    def chain(
-        self, kind: Any, data: bytes, at: int, out: list[Field], around: Any, depth: int
-    ) -> tuple[int, tuple[str, Any]]:
+    def chain(self, kind: Any, data: bytes, at: int, out: list[Field], around: Any, depth: int) -> tuple[int, tuple[str, Any]]:
         """Layers one behind the other, from `at` on, in `data`; gives where they end, and who reads on."""
         under, begin = None, at
         while True:
@@ -81,7 +85,7 @@ class _Walk:
                 kind = kind.dispatch_hook(data[begin:])
             if kind.__name__ in OURS and (depth or under is not None):
                 return begin, OURS[kind.__name__]
-            if kind.__name__ in NOBODY or depth > MAX_BORROWED_DEPTH or begin >= len(data):
+            if kind.__name__ in NOBODY or begin >= len(data):
                 return begin, (self.loan.protocol, "payload")
             packet = kind()
             if under is not None:
@@ -133,7 +137,7 @@ class _Walk:
             inner = getattr(one, "fields", None)
             text = "" if inner is not None else _plain(one)
             group = self.shelf.put(out, made, text, start, stop, f"{text} (somewhere in these bytes)", exact=False)
-            if inner is not None and depth < MAX_BORROWED_DEPTH:
+            if inner is not None and self._follows(depth, start, stop):
                 for label, below in inner.items():
                     self._whole(type(one), label, below, start, stop, group.children, depth + 1)
 
@@ -190,7 +194,9 @@ class _Walk:
 
     def _items(self, packet: Any, items: list[Any], data: bytes, start: int, stop: int, out: list[Field], depth: int) -> None:
         """Packets inside a field. Each was given all that was left, so what was left says where it began."""
-        if depth >= MAX_BORROWED_DEPTH or not items or not all(hasattr(one, "original") for one in items):
+        if all(type(one).__name__ in NOBODY for one in items) or not all(hasattr(one, "original") for one in items):
+            return
+        if not self._follows(depth, start, stop):
             return
         total = len(items[0].original)
         begins = [start + total - len(one.original) for one in items]
@@ -204,6 +210,12 @@ class _Walk:
             if ended < end:
                 made = spec(self.loan.name("data"), "data", Kind.BYTES)
                 self.shelf.put(out, made, data[ended:end], ended, end)
+
+    def _follows(self, depth: int, start: int, stop: int) -> bool:
+        """Packets at this depth are still looked into."""
+        if depth >= MAX_BORROWED_DEPTH and self.deeper is None:
+            self.deeper = start, stop
+        return depth < MAX_BORROWED_DEPTH
 
     def _advance(self, reached: int) -> None:
         self.reached = max(self.reached, min(reached, len(self.data)))

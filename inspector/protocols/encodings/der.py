@@ -16,7 +16,9 @@ BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, ENUMERATED = 0x01, 0x02, 
 UTF8, PRINTABLE, TELETEX, IA5, UTC_TIME, GENERALIZED_TIME, BMP = 0x0C, 0x13, 0x14, 0x16, 0x17, 0x18, 0x1E
 SEQUENCE, SET = 0x30, 0x31
 MAX_LENGTH_OCTETS = 4  # a length of more octets than these is beyond any capture
+MAX_INTEGER = 1024  # octets of a number that is told as one: the exponent of a key of 8,192 bits
 MAX_ARCS = 128  # of an object identifier; registered ones have about ten
+MAX_ARC = 19  # octets: a UUID, of 128 bits, is the longest arc that anybody registers (ITU-T X.667)
 
 
 class NotDer(ValueError):
@@ -116,6 +118,8 @@ def bit_string(c: Cursor, name: str) -> bytes:
 def integer(c: Cursor, name: str) -> int:
     """INTEGER or ENUMERATED."""
     size = enter(c, INTEGER, ENUMERATED)
+    if size > MAX_INTEGER:
+        raise NotDer
     start = c.pos
     value = int.from_bytes(c.peek(size), "big", signed=True)
     c.skip(size)
@@ -144,20 +148,23 @@ def oid(c: Cursor, name: str, names: dict[str, str]) -> str:
 
 
 def dotted(data: bytes) -> str:
-    """The arcs of an object identifier."""
+    """The arcs of an object identifier; those beyond the limits are `…`."""
     arcs: list[int] = []
-    value = 0
+    value = size = 0
+    cut = False
     for octet in data:
+        size += 1
+        cut = size > MAX_ARC or len(arcs) >= MAX_ARCS
+        if cut:
+            break
         value = value << 7 | octet & 0x7F
         if not octet & 0x80:
             arcs.append(value)
-            value = 0
-            if len(arcs) >= MAX_ARCS:
-                break
+            value = size = 0
     if not arcs:
-        return ""
+        return "…" if cut else ""
     first = min(arcs[0] // 40, 2)
-    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
+    return ".".join([str(first), str(arcs[0] - 40 * first), *map(str, arcs[1:]), *(["…"] if cut else [])])
 
 
 def decode(data: bytes, kind: int) -> str:

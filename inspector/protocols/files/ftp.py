@@ -15,6 +15,7 @@ from inspector.core.layer import Layer, Note, Severity
 from inspector.core.lines import end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Reader, Steps, StreamParser
+from inspector.core.text import natural
 from inspector.protocols.tls.wire import plausible
 
 MAX_OPEN = 1000  # commands that wait for a reply
@@ -149,9 +150,9 @@ def _response(c: Cursor, inside: bool) -> None:
 def _endpoint(c: Cursor, address: str, port: str, text: str, start: int) -> None:
     """`h1,h2,h3,h4,p1,p2` (RFC 959, 4.1.2), at its own bytes."""
     parts = text.strip().split(",")
-    if len(parts) != 6 or not all(part.isascii() and part.isdigit() and int(part) < 256 for part in parts):
+    numbers = [found for part in parts if (found := natural(part)) is not None and found < 256]
+    if len(parts) != 6 or len(numbers) != 6:
         return
-    numbers = [int(part) for part in parts]
     middle = start + sum(len(part) + 1 for part in parts[:4])
     stop = start + len(",".join(parts))
     c.add(address, bytes(numbers[:4]), start, middle - 1)
@@ -161,7 +162,7 @@ def _endpoint(c: Cursor, address: str, port: str, text: str, start: int) -> None
 def _extended(c: Cursor, text: str, start: int) -> None:
     """`|1|192.0.2.1|6275|` (RFC 2428, 2); the first character is the delimiter."""
     parts = text.split(text[0]) if text else []
-    if len(parts) != 5 or parts[1] not in ("1", "2") or not (parts[3].isascii() and parts[3].isdigit()):
+    if len(parts) != 5 or parts[1] not in ("1", "2") or natural(parts[3]) is None:
         return
     try:
         ip_address(parts[2])
@@ -176,8 +177,8 @@ def _extended(c: Cursor, text: str, start: int) -> None:
 def _extended_passive(c: Cursor, raw: bytes, start: int) -> None:
     """`Entering Extended Passive Mode (|||6446|)` (RFC 2428, 3)."""
     found = PORT_ONLY.search(raw)
-    if found is not None and int(found[2]) < 65536:
-        c.add("ftp.epsv.port", int(found[2]), start + found.start(2), start + found.end(2))
+    if found is not None and (port := natural(found[2])) is not None and port < 65536:
+        c.add("ftp.epsv.port", port, start + found.start(2), start + found.end(2))
 
 
 def explain(layer: Layer) -> list[Note]:

@@ -25,6 +25,7 @@ from inspector.core.field import (
     uint,
 )
 from inspector.core.layer import Severity
+from inspector.core.limits import MAX_HEADER_TABLE
 from inspector.core.span import Derived, Origin, Span
 from inspector.core.text import decode
 from inspector.protocols.http2 import header_block
@@ -419,6 +420,9 @@ def _header(c: Cursor, item: Representation, base: int) -> None:
             c.add("http2.header.repr", header_block.WORDS[item.kind], start, start + 1, bits=(0, 8 - bits))
             c.add("http2.header_table_size_update.header_table_size", item.number, start, number_stop, bits=number_bits)
             c.pos = base + item.stop
+        if item.number > MAX_HEADER_TABLE:
+            text = f"the header table is kept to {MAX_HEADER_TABLE >> 20} MiB of {item.number:,} octets: the rest is unknown"
+            c.issue("limit", text, Severity.NOTE, c.span(start, number_stop))
         return
     name, value = _shown(item.name, item), _shown(item.value, item)
     with c.group("http2.header", text=f"{name}: {value}"):

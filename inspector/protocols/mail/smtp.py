@@ -14,7 +14,7 @@ from inspector.core.limits import MAX_MAIL
 from inspector.core.lines import Line, end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
-from inspector.core.text import decode
+from inspector.core.text import decode, natural
 from inspector.protocols.tls.wire import plausible
 
 MAX_OPEN = 1000  # commands that wait for a reply: RFC 2920 sets no limit, and a peer can lie
@@ -73,8 +73,8 @@ class Smtp(StreamParser):
                 self._data = None
                 if not (yield from self.wait(lambda: self._data is not None)) or self._data == GO_AHEAD:
                     yield from self._message(reader)
-            elif verb == b"BDAT" and len(words) > 1 and words[1].isdigit():
-                yield from self._chunk(reader, int(words[1]))
+            elif verb == b"BDAT" and len(words) > 1 and (size := natural(words[1])) is not None:
+                yield from self._chunk(reader, size)
             elif verb == b"STARTTLS":
                 self._tls = None
                 answered = yield from self.wait(lambda: self._tls is not None)
