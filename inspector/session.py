@@ -23,7 +23,7 @@ from inspector.core.stream import Pdu
 from inspector.core.text import printable
 from inspector.dissection.fragments import Fragments
 from inspector.export.rows import Row, packet_row
-from inspector.index.flows import TCP
+from inspector.index.names import TCP
 from inspector.secrets.keyring import Keyring
 from inspector.sources import Source, open_source, open_sources
 from inspector.sources.bundled import resolve

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inspector.core.field import Field, Kind, cell, endpoint_text
 from inspector.core.tcp_flags import segment_words
 from inspector.core.text import printable
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV6_TCP
+from inspector.index.names import TCP, UDP
 
 if TYPE_CHECKING:
     from inspector.session import Session
 
-TCP, UDP = 6, 17
+FLOWS_AT_A_TIME = 4096  # of which the columns are made Python's numbers
 _ENDS = {
     "eth": ("eth.src", "eth.dst"),
     "ip": ("ip.src", "ip.dst"),
@@ -96,29 +98,28 @@ def _end(session: Session, field: Field, packet: int) -> str:
     return printable(cell(field.spec, field.value))
 
 
-def flow_rows(session: Session) -> list[dict[str, Any]]:
-    """The conversations, from the columns: endpoints, packets and bytes each way, seconds; and whether secrets open them."""
-    flows = session.index.flows
-    packets, octets = flows.packets, flows.octets
-    found = []
-    for flow in range(len(flows)):
-        sent, received = (int(value) for value in packets[flow])
-        bytes_sent, bytes_received = (int(value) for value in octets[flow])
-        source, destination = flows.addresses(flow)
-        found.append(
-            {
+def flow_rows(session: Session, wanted: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
+    """The conversations (all, or those that are wanted), from the columns: endpoints, packets and bytes each way, seconds; and
+    whether secrets open them."""
+    flows, keys = session.index.flows, not session.keyring.empty
+    columns = (flows.stream.values, flows.first.values, flows.first_ns, flows.last_ns, flows.packets, flows.octets)
+    for start in range(0, len(flows), FLOWS_AT_A_TIME):
+        part = (column[start : start + FLOWS_AT_A_TIME].tolist() for column in columns)
+        for flow, (stream, packet, first, last, packets, octets) in enumerate(zip(*part, strict=False), start):
+            if wanted is not None and flow not in wanted:
+                continue
+            protocol, client, server = flows.ends(flow)
+            yield {
                 "flow": flow,
-                "protocol": {TCP: "TCP", UDP: "UDP"}.get(int(flows.protocol(flow)), str(int(flows.protocol(flow)))),
-                "stream": int(flows.stream[flow]),
-                "client": endpoint_text(source, int(flows.sport(flow))),
-                "server": endpoint_text(destination, int(flows.dport(flow))),
-                "packets_sent": sent,
-                "packets_received": received,
-                "bytes_sent": bytes_sent,
-                "bytes_received": bytes_received,
-                "first_packet": int(flows.first[flow]),
-                "duration": flows.duration(flow) / 1e9,
-                "decrypted": session.decrypts(flow),
+                "protocol": {TCP: "TCP", UDP: "UDP"}[protocol],
+                "stream": stream,
+                "client": endpoint_text(*client),
+                "server": endpoint_text(*server),
+                "packets_sent": packets[0],
+                "packets_received": packets[1],
+                "bytes_sent": octets[0],
+                "bytes_received": octets[1],
+                "first_packet": packet,
+                "duration": max(last - first, 0) / 1e9,  # of one that is only quoted, in an ICMP error: nothing
+                "decrypted": keys and session.decrypts(flow),
             }
-        )
-    return found

@@ -33,7 +33,7 @@ from inspector.index.index import Index
 from inspector.sources import Damage, Secrets, Source
 
 WORTH = 1.0  # seconds of reading from which on an index is kept
-FORMAT = 2
+FORMAT = 3
 MAGIC = b"osiindex"
 HEAD = struct.Struct("<8sQQI")  # magic; where the JSON text lies, its length, its checksum
 SAMPLES, SAMPLE = 64, 4096  # blocks of a file that are looked at, and bytes of each

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV4_UDP, SHAPE_IPV6_TCP, SHAPE_IPV6_UDP, Column
-from inspector.index.flows import TCP, UDP
+from inspector.index.names import TCP, UDP
 from inspector.sources.source import MARGIN, Batch
 
 TUNNEL_PORTS = (1701, 2123, 2152, 3544, 4341, 4342, 4789, 4790, 5072, 5247, 6081, 8472, 37008)

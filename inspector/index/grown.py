@@ -1,78 +1,73 @@
-"""Numbers that come one at a time, kept as densely as an array keeps them: a list takes five to ten times the memory."""
+"""Numbers that come in batches, one row after the other, in an array that has room for more."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
 
 
-class Numbers(Sequence[int]):
-    """One number after the other. One thread appends; any may read. kind: a type code of the module `array`."""
+class Rows:
+    """One thread adds and writes; any may read. Where there is no room left an array of twice the size takes its place: a
+    reader keeps the one that it has. kind: numpy's; shape: of one row."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_count", "_room")
 
-    def __init__(self, kind: str, values: Iterable[int] = ()) -> None:
-        self._values = array(kind, values)
+    def __init__(self, kind: str, shape: tuple[int, ...] = (), rows: npt.NDArray[Any] | None = None) -> None:
+        self._count = 0 if rows is None else len(rows)
+        self._room = np.zeros((64, *shape), kind) if rows is None else np.array(rows, kind)
+        if self._room.shape[1:] != shape:
+            raise ValueError(f"rows of the shape {self._room.shape[1:]}, not {shape}")
 
-    def append(self, value: int) -> None:
-        self._values.append(value)
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """All rows, as they lie in memory."""
+        return self._room[: self._count]
+
+    def extend(self, rows: npt.ArrayLike, count: int) -> None:
+        """Add `count` rows; one value stands for all of them."""
+        total = self._count + count
+        if total > len(self._room):
+            room = np.zeros((total * 2, *self._room.shape[1:]), self._room.dtype)
+            room[: self._count] = self.values
+            self._room = room
+        self._room[self._count : total] = rows
+        self._count = total
 
     def __len__(self) -> int:
-        return len(self._values)
+        return self._count
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.values, dtype) if copy else np.asarray(self.values, dtype)
+
+
+class Numbers(Rows, Sequence[int]):
+    """One number a row."""
+
+    __slots__ = ()
 
     @overload
     def __getitem__(self, at: SupportsIndex) -> int: ...
     @overload
     def __getitem__(self, at: slice) -> Sequence[int]: ...
     def __getitem__(self, at: Any) -> Any:
-        return self._values[at]
-
-    def __setitem__(self, at: int, value: int) -> None:
-        self._values[at] = value
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """A copy: an array that is looked at directly cannot grow as long as somebody looks."""
-        found = np.frombuffer(self._values.tobytes(), self._values.typecode)
-        return found if dtype is None else found.astype(dtype)
+        return self.values[at].tolist()
 
 
-class Pairs(Sequence[tuple[int, int]]):
-    """Two numbers after the other two: one for each direction of a flow."""
+class Pairs(Rows, Sequence[tuple[int, int]]):
+    """Two numbers a row: one for each direction of a flow."""
 
-    __slots__ = ("_numbers",)
+    __slots__ = ()
 
-    def __init__(self, kind: str, values: Iterable[int] = ()) -> None:
-        self._numbers = Numbers(kind, values)
-
-    def append(self, first: int, second: int) -> None:
-        self._numbers.append(first)
-        self._numbers.append(second)
-
-    def __len__(self) -> int:
-        return len(self._numbers) // 2
+    def __init__(self, kind: str, rows: npt.NDArray[Any] | None = None) -> None:
+        super().__init__(kind, (2,), rows)
 
     @overload
     def __getitem__(self, at: SupportsIndex) -> tuple[int, int]: ...
     @overload
     def __getitem__(self, at: slice) -> Sequence[tuple[int, int]]: ...
     def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self[place] for place in range(*at.indices(len(self)))]
-        if not -len(self) <= at < len(self):
-            raise IndexError(at)
-        return self._numbers[2 * at], self._numbers[2 * at + 1]
-
-    def of(self, at: int, side: int) -> int:
-        """One of a pair."""
-        return self._numbers[2 * at + side]
-
-    def put(self, at: int, side: int, value: int) -> None:
-        """Write one of a pair anew."""
-        self._numbers[2 * at + side] = value
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.asarray(self._numbers, dtype).reshape(-1, 2)
+        found = self.values[at].tolist()
+        return [tuple(pair) for pair in found] if isinstance(at, slice) else tuple(found)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from inspector.core.packet import Interface, Packet
 from inspector.core.span import Frame
-from inspector.core.tcp_flags import ACK, SYN
 from inspector.index.columns import BLOCK, TYPES, Column, Columns, Rows
-from inspector.index.decode import Decoded, decode
-from inspector.index.flows import TCP, FlowTable, Transport
-from inspector.index.lane import Lane
+from inspector.index.decode import decode
+from inspector.index.entries import Transport, entries
+from inspector.index.flows import FlowTable
 from inspector.sources import Batch, Source
 
 PIECE = 32_768  # packets handled at a time: short enough that another thread's key press is not kept waiting
@@ -178,65 +176,25 @@ class Index:
                 ("network_offset", part.network), ("payload_offset", part.payload), ("payload_length", part.size),
             ):  # fmt: skip
                 rows[name][place] = values
-        self._number(batch, found, np.flatnonzero(odd), rows)
-        self.flows.count(rows["flow"], rows["direction"], batch.wire, batch.time_ns)
+        first = self._columns.count + 1
+        irregular = np.flatnonzero(odd).tolist()
+        transports = [(row, one) for row in irregular for one in self._irregular(batch, row, first + row, rows)]
+        headers = entries(batch, found, transports, self.flows.names)
+        if headers is not None:
+            flow, direction = self.flows.enter(headers, first, batch.wire, batch.time_ns)
+            own = headers.row[headers.own]
+            rows["flow"][own], rows["direction"][own] = flow[headers.own], direction[headers.own]
         self._columns.append(rows)
 
-    def _number(self, batch: Batch, found: list[Decoded], odd: Column, rows: dict[str, Column]) -> None:
-        """Give every packet its flow. What can begin a flow or settle its numbers is entered in packet order, one by one:
-        irregular packets, and the telling ones of the others. The rest belongs where its endpoints' last one does."""
-        first = self._columns.count + 1
-        lanes = [Lane(part) for part in found]
-        events: list[tuple[int, Lane | None, int]] = [(row, None, 0) for row in odd.tolist()]
-        for one in lanes:
-            events += [(row, one, at) for at, row in one.telling()]
-        if len(lanes) > 1 or len(odd):
-            events.sort(key=itemgetter(0))
-        enter, shift = self.flows.enter, self.flows.offer_shift
-        for row, lane, at in events:
-            if lane is None:
-                self._irregular(batch, row, first + row, rows)
-                continue
-            pair, seq, ack, flags = lane.packet(at)
-            flow, direction = enter(lane.keys[pair], first + row, seq, ack, flags)
-            if flags & SYN:
-                shift(flow, direction, window_scale(lane.options(at, batch)), bool(flags & ACK))
-            lane.belongs(at, pair, flow, direction)
-        for one in lanes:
-            rows["flow"][one.found.rows], rows["direction"][one.found.rows] = one.spread()
-
-    def _irregular(self, batch: Batch, row: int, number: int, rows: dict[str, Column]) -> None:
+    def _irregular(self, batch: Batch, row: int, number: int, rows: dict[str, Column]) -> Sequence[Transport]:
+        """The transports of a packet; what they say goes into its row."""
         start = int(batch.start[row])
         data = batch.window[start : start + int(batch.captured[row])].tobytes()
         interface = int(batch.interface[row])
         link = self._source.interfaces[interface].link_type
-        packet = Packet(number, int(batch.time_ns[row]), link, int(batch.wire[row]), data, interface)
-        for transport in self._slow(packet):
-            flow, direction = self.flows.enter(transport.key, number, transport.seq, transport.ack, transport.flags)
-            if transport.quoted:
-                continue
-            if transport.protocol == TCP and transport.flags & SYN:
-                self.flows.offer_shift(flow, direction, transport.scale, bool(transport.flags & ACK))
-            values = {
-                "flow": flow, "direction": direction, "seq": transport.seq, "ack": transport.ack, "flags": transport.flags,
-                "window": transport.window, "payload_offset": transport.payload_offset,
-                "payload_length": transport.payload_length,
-            }  # fmt: skip
-            for name, value in values.items():
-                rows[name][row] = value
-
-
-def window_scale(options: bytes) -> int | None:
-    """The window scale among a SYN's options, at most 14 (RFC 7323, 2.3); None where it is not there."""
-    at, found = 0, None
-    while at + 2 < len(options) and options[at] != 0:
-        if options[at] == 1:
-            at += 1
-            continue
-        length = options[at + 1]
-        if length < 2:
-            break
-        if options[at] == 3 and length == 3:
-            found = min(options[at + 2], 14)
-        at += length
-    return found
+        found = self._slow(Packet(number, int(batch.time_ns[row]), link, int(batch.wire[row]), data, interface))
+        for transport in found:
+            if not transport.quoted:
+                for name in ("seq", "ack", "flags", "window", "payload_offset", "payload_length"):
+                    rows[name][row] = getattr(transport, name)
+        return found

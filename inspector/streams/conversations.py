@@ -13,7 +13,7 @@ from inspector.core.kept import Kept
 from inspector.core.limits import MAX_CONVERSATIONS, MAX_SEGMENTS
 from inspector.core.span import Span
 from inspector.index import Index
-from inspector.index.flows import TCP
+from inspector.index.names import TCP
 from inspector.secrets.keylog import TLS_KEY_LOG, KeyLog
 from inspector.secrets.keyring import FlowKeys, Keyring
 from inspector.sources import Source

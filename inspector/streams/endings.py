@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.index import Index
-from inspector.index.flows import TCP
+from inspector.index.names import TCP
 
 SYN_SEEN, SYN_ACK_SEEN, ACK_SEEN, DATA_SEEN, FIN_SEEN, RST_SEEN = 1, 2, 4, 8, 16, 32  # tcp.completeness
 
@@ -53,8 +53,7 @@ class Endings:
         lengths, directions = index.since("payload_length", self._seen), index.since("direction", self._seen)
         size = min(map(len, (flows, flags, lengths, directions)))
         total = len(index.flows)
-        protocols = np.array([index.flows.protocol(flow) for flow in range(len(self), total)], np.uint8)
-        self._grow(total - len(self), protocols == TCP)
+        self._grow(total - len(self), index.flows.protocols[len(self) : total] == TCP)
         own = np.flatnonzero((flows[:size] >= 0) & (flows[:size] < total))
         own = own[self._tcp[flows[own]]]
         flow, flag, length = flows[own], flags[own], lengths[own]

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from inspector.index import Index
-from inspector.index.flows import TCP
+from inspector.index.names import TCP
 
 PIECE = 256  # packets followed before the next look at the clock, at most
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from inspector.core.secrecy import Keys
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
-from inspector.index.flows import TCP
+from inspector.index.names import TCP
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, of_conversation
 from inspector.streams.phases import Lookups, fill

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from inspector.core.tcp_flags import ACK, SYN
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
-from inspector.index.flows import UDP
+from inspector.index.names import UDP
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, Phases
 

@@ -12,7 +12,7 @@ from inspector.core.tcp_flags import ACK, SYN, segment_words
 from inspector.dissection.engine import Dissection
 from inspector.dissection.registry import Registry
 from inspector.index import FlowTable, Transport
-from inspector.index.flows import TCP, UDP
+from inspector.index.names import TCP, UDP
 
 SACK_EDGES = ("tcp.options.sack_le", "tcp.options.sack_re")
 

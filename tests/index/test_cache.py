@@ -70,7 +70,8 @@ def said(session: Session) -> list[Any]:
     source = session.source
     told = (source.interfaces, source.names, source.secrets, source.section_comments, source.interface_statistics)
     exchanges = [(one.first, one.flow, one.number) for one in session.exchanges()]
-    return [packets, rows, comments, told, source.damage, flow_rows(session), exchanges, session.findings(), session.story()]
+    flows = list(flow_rows(session))
+    return [packets, rows, comments, told, source.damage, flows, exchanges, session.findings(), session.story()]
 
 
 def fragmented(path: Path) -> Path:
@@ -241,7 +242,7 @@ def test_damage_never_shows(tmp_path: Path, folder: Path, seed: int) -> None:
     path = fragmented(tmp_path / "a.cap")
     first = opened(path)
     expected = [as_object(first.dissect(number)) for number in range(1, first.count + 1)]
-    flows = flow_rows(first)
+    flows = list(flow_rows(first))
     first.close()
     (one,) = folder.iterdir()
     data, rng = bytearray(one.read_bytes()), random.Random(seed)
@@ -256,7 +257,7 @@ def test_damage_never_shows(tmp_path: Path, folder: Path, seed: int) -> None:
             data[at:at] = rng.randbytes(20)
     one.write_bytes(data[: rng.randrange(len(data))] if seed % 4 == 0 else data)
     again = opened(path)
-    assert flow_rows(again) == flows
+    assert list(flow_rows(again)) == flows
     assert [as_object(again.dissect(number)) for number in range(1, again.count + 1)] == expected
     again.close()
 

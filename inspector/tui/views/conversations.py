@@ -106,7 +106,7 @@ class ConversationTable(LineList):
     def reload(self) -> None:
         """The capture has more packets."""
         flows = self._session.index.flows
-        self._packets, self._octets = flows.packets, flows.octets
+        self._packets, self._octets = flows.packets.astype(np.int64), flows.octets
         count = len(self._packets)
         self._first_ns = np.array(flows.first_ns[:count], np.int64)
         self._last_ns = np.array(flows.last_ns[:count], np.int64)
