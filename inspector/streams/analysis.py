@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.integer[Any] | np.bool_]
 
 FAST_NS = 20_000_000  # a resend so soon after the duplicate acknowledgements answers them (Wireshark's rule)
+LEAST_RTO_NS = 200_000_000  # no common system waits less for a retransmission time-out; RFC 6298, 2.4 says a second
 OUT_OF_ORDER_NS = 3_000_000  # a late segment so soon was overtaken rather than resent, where no round trip is known
 Edges = tuple[tuple[int, int], ...]  # SACK blocks: left and right edge, sequence numbers
 
@@ -44,7 +45,9 @@ class Mark(IntFlag):
     WINDOW_UPDATE = 2048
     KEEP_ALIVE = 4096
     KEEP_ALIVE_ACK = 8192
-    WINDOW_CLOSED = 16384  # not Wireshark's: the keep-alive is a probe of a closed window, as Linux sends them
+    # Not Wireshark's:
+    WINDOW_CLOSED = 16384  # the keep-alive is a probe of a closed window, as Linux sends them
+    TAIL_PROBE = 32768  # the retransmission is of the last bytes sent, and too soon for a time-out (RFC 8985, 7.3)
 
 
 RESENT = Mark.RETRANSMISSION | Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION
@@ -201,7 +204,9 @@ class Analysis:
             closing = own.next == _after(end, bool(s.flags & (SYN | FIN)))
             if not closing:
                 return Mark.OUT_OF_ORDER
-        self._rto[s.packet] = own.waited(s)
+        waited = self._rto[s.packet] = own.waited(s)
+        if s.length and end == own.next and waited[0] < LEAST_RTO_NS:
+            return Mark.RETRANSMISSION | Mark.TAIL_PROBE
         return Mark.RETRANSMISSION
 
 

@@ -17,13 +17,14 @@ from inspector.streams.tcp_states import States
 
 FIRST, FEW = 512, 8  # segments that are tried together at first; that go one by one where they cannot
 WARNINGS = Mark.LOST_SEGMENT | Mark.ACK_LOST_SEGMENT | Mark.ZERO_WINDOW | Mark.WINDOW_FULL | Mark.OUT_OF_ORDER
+OWN = Mark.WINDOW_CLOSED | Mark.TAIL_PROBE  # of these Wireshark knows nothing
 GUIDE = "Wireshark User's Guide, 7.5"
 # mark → (label, what it means, the specification behind it); {…} are filled from the finding.
 MEANINGS: dict[Mark, tuple[str, str, str]] = {
     Mark.RETRANSMISSION: (
         "retransmission",
         "these sequence numbers were sent before{rto_words}: the sender saw no acknowledgement of them in time",
-        "RFC 6298, 5; RFC 8985, 7",
+        "RFC 6298, 5; RFC 8985, 6 and 7",
     ),
     Mark.FAST_RETRANSMISSION: (
         "fast retransmission",
@@ -53,8 +54,8 @@ MEANINGS: dict[Mark, tuple[str, str, str]] = {
     ),
     Mark.DUPLICATE_ACK: (
         "duplicate acknowledgement",
-        "number {duplicate} of packet {duplicate_of}: a segment arrived, and not the one that is expected next",
-        "RFC 5681, 2 and 4.2",
+        "number {duplicate} of packet {duplicate_of}: mostly since a segment came that is not the one expected next",
+        "RFC 5681, 2, 3.2 and 4.2",
     ),
     Mark.ZERO_WINDOW: (
         "zero window", "the receive buffer is full: the other end must stop until a window comes", "RFC 9293, 3.8.6"
@@ -164,7 +165,7 @@ def enrich(layer: Layer, fields: Mapping[str, FieldSpec], tcp: Tcp, packet: int,
 
 def _names(marks: Mark) -> list[str]:
     """Wireshark's names; a fast or spurious retransmission is also a retransmission."""
-    names = [mark.name.lower() for mark in Mark if mark & marks and mark.name and mark is not Mark.WINDOW_CLOSED]
+    names = [mark.name.lower() for mark in Mark if mark & marks and mark.name and not mark & OWN]
     return ["retransmission", *names] if marks & RESENT and not marks & Mark.RETRANSMISSION else names
 
 
@@ -179,7 +180,10 @@ def _words(layer: Layer, found: Finding) -> None:
         if mark & shown:
             labels.append(label)
             why = meaning.format(**known)
-            if mark is Mark.WINDOW_UPDATE and any(field.name == "tcp.options.sack_le" for field in layer.walk()):
+            if mark is Mark.RETRANSMISSION and found.marks & Mark.TAIL_PROBE:
+                why += ". So soon, and for the last bytes sent, it is rather a tail loss probe than a time-out"
+                reference = "RFC 8985, 7.2 and 7.3; RFC 6298, 2.4"
+            if mark is Mark.WINDOW_UPDATE and _beyond(layer):
                 why += "; its SACK option says that a segment came behind a hole, as a duplicate acknowledgement would"
                 reference = "RFC 9293, 3.8.6; RFC 2018, 4"
             layer.notes.append(Note(span, label, f"{why[0].upper()}{why[1:]}.", f"{reference}; {GUIDE}"))
@@ -188,6 +192,11 @@ def _words(layer: Layer, found: Finding) -> None:
             elif mark & (RESENT | Mark.DUPLICATE_ACK):
                 layer.issues.append(Issue(_code(mark), span, Severity.NOTE, f"{label}: {why}"))
     layer.summary += f"  [{', '.join(labels)}]"
+
+
+def _beyond(layer: Layer) -> bool:
+    """A SACK block lies beyond what is acknowledged: there is a hole."""
+    return any(f.name == "tcp.options.sack_le" and f.value > layer.value("tcp.ack", 0) for f in layer.walk())
 
 
 def _code(mark: Mark) -> str:

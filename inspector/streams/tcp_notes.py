@@ -41,6 +41,7 @@ def notes(layer: Layer, found: Finding) -> Iterator[Note]:
         note = _acknowledges(layer, flags, length, found)
         if note is not None:
             yield note
+        yield from _came_twice(layer)
     if flags & URG:
         pointer = int(layer.value("tcp.urgent_pointer", 0))
         why = f"Urgent data ends {pointer:,} bytes behind this segment's sequence number; new programs should not use it."
@@ -51,7 +52,7 @@ def _opens(layer: Layer, flags: int, raw: Field) -> Note:
     size, shift = layer.value("tcp.options.mss_val"), layer.value("tcp.options.wscale.shift")
     said = [f"this end counts its bytes from {raw.value} on, a number that is hard to guess"]
     if size is not None:
-        said.append(f"it takes segments of up to {size:,} bytes of data")
+        said.append(f"it takes segments of up to {size:,} bytes of options and data")
     else:
         said.append("it names no segment size, so the other end must take the default")
     if shift is not None:
@@ -68,9 +69,10 @@ def _resets(layer: Layer, flags: int, at: Field) -> Note:
         why = f"The reset acknowledges {number}, so that the other end knows which segment it answers."
     else:
         number = f"{int(layer.value('tcp.seq', 0)):,}"
-        why = f"The reset carries the number {number}, which must lie in the other end's window to count."
-    why += " Its sender keeps nothing of the connection, and no reset is sent in answer."
-    return Note(at.span, "reset", why, "RFC 9293, 3.5.2 and 3.5.3")
+        why = f"The reset carries the number {number}, which must lie in the other end's window to count;"
+        why += " a careful host takes it only if it is the very number that it expects next."
+    why += " No reset is sent in answer to one."
+    return Note(at.span, "reset", why, "RFC 9293, 3.5.2 and 3.5.3; RFC 5961, 3.2")
 
 
 def _data(layer: Layer, flags: int, length: int, raw: Field) -> Note:
@@ -100,3 +102,12 @@ def _acknowledges(layer: Layer, flags: int, length: int, found: Finding) -> Note
     title = "acknowledgement" if length or flags & CONTROL else "acknowledgement alone"
     rank = Rank.DETAIL if length or flags & CONTROL else Rank.STEP
     return Note(at.span, title, f"{why}.", "RFC 9293, 3.4 and 3.8.6", rank)
+
+
+def _came_twice(layer: Layer) -> Iterator[Note]:
+    """A duplicate SACK, whose first block lies below the acknowledgement (RFC 2883, 4.1). One inside another is not told."""
+    left, right = layer.find("tcp.options.sack_le"), layer.find("tcp.options.sack_re")
+    if left is None or right is None or not 0 <= int(left.value) < int(right.value) <= int(layer.value("tcp.ack", 0)):
+        return
+    why = f"The SACK option says that bytes {int(left.value):,} to {int(right.value) - 1:,} came twice: what was sent again had"
+    yield Note(left.span, "duplicate SACK", f"{why} not been lost.", "RFC 2883, 4")

@@ -51,8 +51,12 @@ class Step(NamedTuple):
 
 S, E = State, Event
 _OPEN, _CLOSE, _ARRIVES, _RESET = "RFC 9293, 3.5", "RFC 9293, 3.6", "RFC 9293, 3.10.7", "RFC 9293, 3.5.2"
-_RESET_SENT = Step(S.CLOSED, "it gives the connection up with a reset: it keeps nothing, and there is no TIME-WAIT", _RESET)
-_RESET_CAME = Step(S.CLOSED, "the other end reset the connection: whatever was not read or acknowledged is lost", _RESET)
+_RESET_SENT = Step(
+    S.CLOSED, "it gives the connection up with a reset: what it had still to send is dropped", "RFC 9293, 3.10.5"
+)
+_RESET_CAME = Step(
+    S.CLOSED, "the other end reset the connection: whatever was not read or acknowledged is lost", "RFC 9293, 3.10.7.4"
+)
 TABLE: dict[tuple[State, Event], Step] = {
     (S.UNKNOWN, E.SENDS_SYN): Step(S.SYN_SENT, "it asks for a connection and waits for the answer", _OPEN),
     (S.UNKNOWN, E.SENDS_SYN_ACK): Step(S.SYN_RECEIVED, "it listened, and agrees to the connection", _OPEN),
@@ -80,22 +84,22 @@ TABLE: dict[tuple[State, Event], Step] = {
     (S.CLOSE_WAIT, E.SENDS_FIN): Step(S.LAST_ACK, "it closes its direction as well, and waits for one last ACK", _CLOSE),
     (S.LAST_ACK, E.GETS_ACK_OF_FIN): Step(S.CLOSED, "its FIN is acknowledged: nothing is left to remember", _ARRIVES),
     (S.CLOSED, E.SENDS_SYN): Step(S.SYN_SENT, "it asks for a connection again", _OPEN),
-    **{(state, E.SENDS_RST): _RESET_SENT for state in State if state not in (S.UNKNOWN, S.CLOSED)},
+    **{(state, E.SENDS_RST): _RESET_SENT for state in State if state not in (S.UNKNOWN, S.SYN_SENT, S.CLOSED)},
     **{(state, E.GETS_RST): _RESET_CAME for state in State if state not in (S.SYN_SENT, S.CLOSED, S.TIME_WAIT)},
     (S.TIME_WAIT, E.GETS_RST): Step(S.CLOSED, "a reset ends the wait before its time", "RFC 9293, 3.10.7.4; RFC 1337, 2"),
-    (S.UNKNOWN, E.SENDS_RST): Step(S.CLOSED, "it has no such connection, or gives it up: nothing of it is kept", _RESET),
+    (S.UNKNOWN, E.SENDS_RST): Step(S.CLOSED, "it has no such connection, or gives it up", _RESET),
     (S.SYN_SENT, E.GETS_RST): Step(
         S.CLOSED, "its SYN is answered with a reset: nobody listens there, or something refuses", "RFC 9293, 3.10.7.3"
     ),
 }
 # What may come again, or without effect, in a state: a resend, an acknowledgement of what was acknowledged before, a reset
-# that answers a reset.
+# that answers a reset, or, while a SYN waits for its answer, one that answers what is of another connection (RFC 9293, 3.5.2).
 _SYNCHRONISED = (S.ESTABLISHED, S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSE_WAIT, S.CLOSING, S.LAST_ACK, S.TIME_WAIT)
 STAYS: frozenset[tuple[State, Event]] = frozenset({
     *((state, E.DATA_BOTH_WAYS) for state in State if state is not S.UNKNOWN),
     *((state, E.SENDS_ACK) for state in State if state is not S.SYN_SENT),
     *((S.UNKNOWN, event) for event in Event if (S.UNKNOWN, event) not in TABLE),
-    (S.SYN_SENT, E.SENDS_SYN), (S.SYN_RECEIVED, E.SENDS_SYN_ACK), (S.SYN_RECEIVED, E.GETS_SYN),
+    (S.SYN_SENT, E.SENDS_SYN), (S.SYN_SENT, E.SENDS_RST), (S.SYN_RECEIVED, E.SENDS_SYN_ACK), (S.SYN_RECEIVED, E.GETS_SYN),
     (S.ESTABLISHED, E.SENDS_SYN_ACK),
     *((state, E.GETS_SYN_ACK) for state in _SYNCHRONISED), *((state, E.GETS_ACK_OF_SYN) for state in _SYNCHRONISED),
     *((state, E.SENDS_FIN) for state in (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK, S.TIME_WAIT, S.CLOSED)),

@@ -58,7 +58,9 @@ def test_every_layer_of_every_packet_has_a_note_of_its_own(name: str) -> None:
         ("jwt", 43, "What it sent is refused: The access token expired."),
         ("jwt", 14, "3 pairs of a name and a value in 90 bytes"),
         ("tcp-refused", 10, "The reset acknowledges 1, so that the other end knows which segment it answers."),
-        ("tcp-reset", 20, "The reset carries the number 2,766, which must lie in the other end's window to count."),
+        ("tcp-reset", 20, "The reset carries the number 2,766, which must lie in the other end's window to count;"),
+        ("tcp-zero-window", 16, "rather a tail loss probe than a time-out"),
+        ("tcp-zero-window", 17, "bytes 7,241 to 7,300 came twice: what was sent again had not been lost."),
         ("http-get-lo", 1, "is no checksum yet, only the sum of the pseudo-header"),
         ("http-get", 3, "covers the addresses too"),
         ("async-job", 31, "What answers the request stands elsewhere"),  # 303 does not say that the resource has moved

@@ -70,6 +70,15 @@ def test_time_out_says_how_long_the_sender_waited() -> None:
     assert (again.rto, again.rto_of) == (210 * MS, 4)
 
 
+def test_the_last_bytes_again_and_too_soon_for_a_time_out_are_a_tail_loss_probe() -> None:
+    talk = Talk().open()
+    talk.say(0, 30, 1, 1, 100)
+    talk.say(0, 31, 101, 1, 100)
+    assert talk.say(0, 90, 101, 1, 100).marks == Mark.RETRANSMISSION | Mark.TAIL_PROBE
+    assert talk.say(0, 91, 1, 1, 100).marks == Mark.RETRANSMISSION  # not the last bytes
+    assert talk.say(0, 400, 101, 1, 100).marks == Mark.RETRANSMISSION  # late enough for a time-out
+
+
 def test_three_duplicate_acknowledgements_and_a_fast_retransmission() -> None:
     talk = Talk().open()
     for at, offset in ((30, 1), (31, 101), (32, 201), (33, 301)):

@@ -95,7 +95,8 @@ def close(c: Connection) -> Iterator[Finding]:
             cause = f"{c.who(sender)} reset the connection after data had passed: what was under way or not yet read is lost"
             cause += f" ({when.words})" if when is not None else ""
             cure = f"find out why {c.who(sender)} gave up: a crash, unread data at close, SO_LINGER 0, a box on the way"
-            found = c.finding("reset-after-data", Severity.WARNING, [row], cause, cure, "RFC 9293, 3.5.2; RFC 2525, 2.17")
+            reference = "RFC 9293, 3.5.2 and 3.6.1; RFC 2525, 2.17"
+            found = c.finding("reset-after-data", Severity.WARNING, [row], cause, cure, reference)
             yield found._replace(phase=when)
             return
     waits = states.at(int(c.packet[-1]))[states.closed_first] is State.TIME_WAIT

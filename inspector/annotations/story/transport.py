@@ -181,7 +181,9 @@ def _resent(ends: Ends, direction: int, rows: list[int]) -> str:
     if waits:
         some = f"{len(waits):,} of them " if len(waits) < len(rows) else ""
         most = f"{duration(max(waits))}{' at most' if len(waits) > 1 else ''}"
-        why.append(f"{some}after waiting {most} for an acknowledgement")
+        probes = sum(bool(c.marks[row] & int(Mark.TAIL_PROBE)) for row in rows)
+        soon = ": too soon for a time-out, so rather a tail loss probe" if probes == len(waits) == len(rows) else ""
+        why.append(f"{some}after waiting {most} for an acknowledgement{soon}")
     if needless:
         some = f"{needless:,} of them " if needless < len(rows) else ""
         why.append(f"{some}needlessly, for all of it had been acknowledged")
@@ -253,7 +255,7 @@ def closing(capture: Narrated, ends: Ends) -> Iterator[Step]:
         if refused:
             return
         row = int(resets[0])
-        text = f"{ends.who(int(c.direction[row]))} ends the connection with a reset: both ends forget it at once"
+        text = f"{ends.who(int(c.direction[row]))} ends the connection with a reset: neither end waits for anything more"
         more = f" ({counted(len(resets), 'reset')} in all)" if len(resets) > 1 else ""
         yield step(capture, "close", [int(c.packet[row]) for row in resets], sentence(text + more), c.flow)
         return
@@ -270,7 +272,7 @@ def closing(capture: Narrated, ends: Ends) -> Iterator[Step]:
         packets += [int(c.packet[row]) for row in after]
         sender = int(c.direction[row])
         who = "it" if sender == first and not len(other) else ends.who(sender)
-        text += f"; then {who} sends {counted(len(after), 'reset')}: the connection is gone at once, without TIME-WAIT"
+        text += f"; then {who} sends {counted(len(after), 'reset')}: the connection is gone at once"
     elif State.TIME_WAIT in now:
         packets += [change.packet for change in states.transitions if change.step.to in (State.TIME_WAIT, State.CLOSED)]
         keeper = listed([ends.who(side) for side in (0, 1) if now[side] is State.TIME_WAIT])
