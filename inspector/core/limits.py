@@ -10,7 +10,8 @@ from __future__ import annotations
 MAX_CAPTURED = 256 * 1024  # bytes of a packet: what Wireshark accepts as one; more means a damaged length
 MAX_BLOCK = 64 * 1024 * 1024  # bytes of a record of a capture file: a longer one is damage
 MAX_SPOOL = 64 * 1024**3  # bytes of a pipe, or inflated ones, on disk
-MAX_INTERFACES = 65_536  # of several files together: the index numbers them with 16 bits
+MAX_INTERFACES = 65_536  # of a capture: the index numbers them with 16 bits
+MAX_REMARKS = 256 * 1024 * 1024  # bytes of memory for what a pcapng file says besides its packets: comments, names, keys
 MAX_CACHE = 4 * 1024**3  # bytes of indexes in the user's cache folder: of 60 million packets, some 40 GB of captures
 MAX_CACHED_TEXT = 64 * 1024 * 1024  # bytes of comments, names and the like of a capture whose index is kept
 MAX_INFLATE_RATIO = 1100  # of a compressed file: deflate cannot exceed 1032:1; more means several layers or a bomb
@@ -41,8 +42,11 @@ MAX_SEGMENTS = 2_000_000  # analysed TCP segments in memory, 31 bytes each; othe
 # --- messages
 MAX_LINE = 64 * 1024  # bytes of a line: RFC 5321 allows 512, RFC 7162 advises 8,192 for IMAP; servers take more
 MAX_LITERALS = 1000  # literals in one IMAP command or response
+MAX_COMMANDS = 1000  # of one connection that wait for their reply: RFC 2920 and RFC 2449 set no limit to sending ahead
 MAX_MAIL = 64 * 1024 * 1024  # bytes of a mail whose end is looked for
 MAX_HANDSHAKE = 1024 * 1024  # bytes of a TLS handshake message: certificate chains stay far below
+MAX_TRANSCRIPT = 256 * 1024  # bytes of messages that an extended master secret is made of (RFC 7627, 3): usually 10 KB
+MAX_SESSIONS = 100_000  # TLS sessions of a capture whose secrets are remembered for those that resume them
 MAX_CERTIFICATES = 100  # of one chain: OpenSSL refuses more than 100 by default
 MAX_HEAD = 256 * 1024  # an HTTP head: servers refuse more than 8 to 128 KiB
 MAX_CHUNK_LINE = 16 * 1024  # bytes of a chunk's size and extensions

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import deque
+from typing import Generic, NamedTuple, TypeVar
 
 from inspector.core.cursor import Cursor
 from inspector.core.layer import Severity
-from inspector.core.limits import MAX_LINE
-from inspector.core.stream import Ended, Reader, Steps, TooLong
+from inspector.core.limits import MAX_COMMANDS, MAX_LINE
+from inspector.core.stream import Ended, Node, Reader, Steps, TooLong
+
+T = TypeVar("T")
 
 
 class Line(NamedTuple):
@@ -38,6 +41,35 @@ def line(reader: Reader) -> Steps[Line | None]:
         reader.pos += len(data)
         complete = False
     return Line(start, reader.pos, data, complete)
+
+
+class Commands(Generic[T]):
+    """The commands of one connection that wait for their reply, oldest first; `MAX_COMMANDS` of them."""
+
+    def __init__(self) -> None:
+        self._open: deque[T] = deque()
+        self._told = False
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def append(self, command: T, node: Node, reader: Reader) -> None:
+        """One more waits. Where there are too many the oldest is forgotten, which is told once."""
+        self._open.append(command)
+        if len(self._open) > MAX_COMMANDS:
+            self._open.popleft()
+            if not self._told:
+                text = f"more than {MAX_COMMANDS:,} commands wait for a reply: replies may be taken for those to others"
+                node.cut(reader.packet(), text)
+            self._told = True
+
+    def next(self) -> T:
+        """The one that waits longest."""
+        return self._open[0]
+
+    def take(self) -> T:
+        """It is answered."""
+        return self._open.popleft()
 
 
 def text_size(c: Cursor) -> int:

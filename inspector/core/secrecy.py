@@ -83,6 +83,7 @@ class Agreed(NamedTuple):
     encrypt_then_mac: bool = False
     premaster: bytes = b""  # as it crossed the wire, encrypted with the server's RSA key
     transcript: bytes = b""  # the messages up to the ClientKeyExchange (RFC 7627, 3)
+    cut: bool = False  # not all of them: there are more than `MAX_TRANSCRIPT`
 
 
 class Keys(Protocol):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from inspector.core.limits import MAX_SESSIONS, MAX_TRANSCRIPT
 from inspector.core.secrecy import Agreed, Cache, Missing, Opener
 from inspector.secrets.keylog import SESSION_ID, KeyLog
-
-MAX_SESSIONS = 100_000  # session ids and tickets that are remembered
 
 
 def short(name: bytes) -> str:
@@ -26,6 +25,7 @@ class Keyring:
         self.cache = Cache()
         self._learn = learn
         self._sessions: dict[bytes, list[tuple[int, bytes]]] = {}
+        self.full = False  # there were more sessions than are remembered
 
     @property
     def empty(self) -> bool:
@@ -46,8 +46,11 @@ class Keyring:
         return self.log.secrets > keys.known
 
     def teach(self, flow: int, name: bytes, master: bytes) -> None:
+        if name not in self._sessions and len(self._sessions) >= MAX_SESSIONS:
+            self.full = True
+            return
         known = self._sessions.setdefault(name, [])
-        if (flow, master) not in known and len(self._sessions) <= MAX_SESSIONS:
+        if (flow, master) not in known:
             known.append((flow, master))
             known.sort()
 
@@ -146,6 +149,9 @@ class FlowKeys:
         if premaster is not None:
             from inspector.secrets.schedule import master_secret
 
+            if agreed.extended_master_secret and agreed.cut:
+                size = f"{MAX_TRANSCRIPT >> 10} KiB"
+                return Missing(f"its handshake is longer than the {size} of which an extended master secret is made here")
             transcript = agreed.transcript if agreed.extended_master_secret else b""
             master = master_secret(agreed.version, prf, premaster, randoms, transcript)
             return master, f"the premaster secret that was sent as {short(agreed.premaster)}"
@@ -155,7 +161,8 @@ class FlowKeys:
                 master = self._ring.taught(self._flow, name)
                 if master is not None:
                     return master, f"the master secret of the earlier session with {word} {short(name)}"
-            return self._none(self._from(f"{what} (a resumed session, whose first handshake is not known either)"))
+            why = f"is not among the {MAX_SESSIONS:,} that are remembered" if self._ring.full else "is not known either"
+            return self._none(self._from(f"{what} (a resumed session, whose first handshake {why})"))
         return self._none(self._from(what))
 
     def teach(self, name: bytes, opener: Opener) -> None:

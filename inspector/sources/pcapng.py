@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import numpy as np
 
 from inspector.core.errors import InspectError
-from inspector.core.limits import MAX_BLOCK, MAX_CAPTURED
+from inspector.core.limits import MAX_BLOCK, MAX_CAPTURED, MAX_INTERFACES, MAX_REMARKS
 from inspector.core.packet import Interface
 from inspector.core.text import decode
 from inspector.sources.chain import Chains, Int64s
@@ -27,6 +27,7 @@ NRB_IPV4, NRB_IPV6 = 1, 2
 SHORTEST = {SECTION: 28, INTERFACE: 20, PACKET: 32, SIMPLE: 16, NAMES: 12, STATISTICS: 24, ENHANCED: 32, SECRETS: 20}
 MAX_OPTIONS = 1000  # of a block: real ones have a handful
 MAX_SECTIONS = 8  # of a window, in which packets are read many at a time; those of a file of sections one by one
+EACH = 200  # bytes of memory that a comment, a name and the like takes beside its text
 FEW = 8  # packets one behind the other, below which nothing is gained by reading them at once
 UNTIMED = (1 << 64) - 1  # the stamp of a packet in a simple block, which has none
 
@@ -35,11 +36,13 @@ class Pcapng(FileSource):
     """A pcapng file."""
 
     format = "pcapng"
+    _TOO_MUCH = f"more than {MAX_REMARKS >> 20} MiB of comments, names and keys"
 
     def __init__(self, store: Store, name: str) -> None:
         super().__init__(store, name)
         self._order = "<"
         self._scales: list[tuple[int, int, int]] = []
+        self._told = 0  # bytes of memory that comments, names and the like take
         self._first = 0  # the section's first interface in `interfaces`
         store.wait(SHORTEST[SECTION] - 1)
         head = self.read(0, SHORTEST[SECTION])
@@ -69,6 +72,9 @@ class Pcapng(FileSource):
                 run, after = chains.run(pos)
                 if len(run) >= FEW:
                     self._enhanced(window, run, rows)
+                    if self._told > MAX_REMARKS:
+                        self._bad(after, rows, self._TOO_MUCH)
+                        break
                     pos = after
                     continue
             used = self._block(window, pos, rows)
@@ -111,8 +117,13 @@ class Pcapng(FileSource):
             for row in np.flatnonzero(code == OPT_COMMENT).tolist():
                 value = bytes(window[int(option[row]) + 4 : int(option[row]) + 4 + int(size[row])])
                 if int(option[row]) + 4 + len(value) <= int(stop[row]):
-                    self.comments.setdefault(int(number[row]), []).append(decode(value))
+                    self.comments.setdefault(int(number[row]), []).append(self._text(value))
             option = np.where(code == OPT_END, stop, option + 4 + (size + np.int64(3) & ~3))
+
+    def _text(self, value: bytes) -> str:
+        """A text of the file that is kept, and counted."""
+        self._told += len(value) + EACH
+        return decode(value)
 
     def _options(self, window: memoryview, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
         for _ in range(MAX_OPTIONS):
@@ -139,8 +150,12 @@ class Pcapng(FileSource):
             self._bad(pos, rows, f"a block of type {kind} {where} is shorter than its contents")
         elif kind in (ENHANCED, PACKET, SIMPLE):
             self._packet(kind, window, pos, length, rows)
+        elif kind == INTERFACE and len(self.interfaces) == MAX_INTERFACES:
+            self._bad(pos, rows, f"more than {MAX_INTERFACES:,} interfaces, {where}")
         else:
             self._other(kind, window, pos, pos + length - 4)
+        if self._told > MAX_REMARKS:
+            self._bad(pos, rows, f"{self._TOO_MUCH}, {where}")
         return padded if self.damage is None else 0
 
     def _bad(self, pos: int, rows: _Rows, text: str) -> None:
@@ -175,13 +190,13 @@ class Pcapng(FileSource):
             rows.one(pos + 28, captured, wire, high << 32 | low, self._first + interface)
             for code, value in self._options(window, pos + 28 + (captured + 3 & ~3), pos + length - 4):
                 if code == OPT_COMMENT:
-                    self.comments.setdefault(self._count + rows.count, []).append(decode(value))
+                    self.comments.setdefault(self._count + rows.count, []).append(self._text(value))
 
     def _other(self, kind: int, window: memoryview, pos: int, stop: int) -> None:
         order = self._order
         if kind == SECTION:
             self._first = len(self.interfaces)
-            self.section_comments += [decode(v) for code, v in self._options(window, pos + 24, stop) if code == OPT_COMMENT]
+            self.section_comments += [self._text(v) for code, v in self._options(window, pos + 24, stop) if code == OPT_COMMENT]
         elif kind == INTERFACE:
             self._interface(window, pos, stop)
         elif kind == NAMES:
@@ -194,10 +209,12 @@ class Pcapng(FileSource):
                 if code in words and len(value) == 8:
                     found[words[code]] = struct.unpack(order + "Q", value)[0]
             self.interface_statistics.append(found)
+            self._told += EACH
         elif kind == SECRETS:
             type_, size = struct.unpack_from(order + "II", window, pos + 8)
             data = bytes(window[pos + 16 : min(pos + 16 + size, stop)])
             self.secrets.append(Secrets(type_, data, self._at + pos + 16))
+            self._told += len(data) + EACH
 
     @property
     def _clocks(self) -> Int64s:
@@ -215,9 +232,9 @@ class Pcapng(FileSource):
         ticks, offset = 1_000_000, 0
         for code, value in self._options(window, pos + 16, stop):
             if code in (IF_NAME, IF_DESCRIPTION, IF_OS):
-                texts[code] = decode(value)
+                texts[code] = self._text(value)
             elif code == IF_FILTER:
-                texts[code] = decode(value[1:])
+                texts[code] = self._text(value[1:])
             elif code == IF_TSRESOL and value:
                 ticks = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** min(value[0], 18)
             elif code == IF_TSOFFSET and len(value) == 8:
@@ -235,7 +252,7 @@ class Pcapng(FileSource):
             size = {NRB_IPV4: 4, NRB_IPV6: 16}.get(kind, 0)
             value = bytes(window[start + 4 : start + 4 + length])
             if size and length > size:
-                self.names[str(ip_address(value[:size]))] = decode(value[size:].split(b"\0")[0])
+                self.names[str(ip_address(value[:size]))] = self._text(value[size:].split(b"\0")[0])
             start += 4 + (length + 3 & ~3)
 
     def _batch(self, rows: _Rows, window: memoryview) -> Batch:

@@ -301,6 +301,24 @@ def test_a_resumed_session_needs_only_the_first_ones_secret(options: int) -> Non
     assert not http(before) and "resumed" in reasons(before)[0]
 
 
+def test_a_handshake_too_long_for_an_extended_master_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.protocols.tls.connection.MAX_TRANSCRIPT", 1000)
+    talked = recorded("AES128-SHA", NEW, 0)
+    units = talk(talked.steps, keys=keys("\n".join(line for line in talked.log.splitlines() if line.startswith("RSA "))))
+    assert not http(units) and "its handshake is longer than" in reasons(units)[0]
+
+
+def test_more_sessions_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.secrets.keyring.MAX_SESSIONS", 1)
+    first = recorded("ECDHE-RSA-AES128-GCM-SHA256", NEW, 0)
+    again = record(resume=first)
+    ring = Keyring(KeyLog(None, lambda: [first.log.encode()]))
+    ring.teach(1, b"another", bytes(48))
+    talk(first.steps, keys=ring.of(3))
+    units = talk(again.steps, keys=ring.of(7))
+    assert not http(units) and "is not among the 1 that are remembered" in reasons(units)[0]
+
+
 def test_retry_and_resumption_of_openssl_in_tls_1_3() -> None:
     first = record(version=ssl.TLSVersion.TLSv1_3, curve="secp521r1")
     again = record(resume=first)

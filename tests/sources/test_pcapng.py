@@ -199,3 +199,37 @@ def test_random_damage_never_raises(tmp_path: Path) -> None:
             continue
         assert len(packets(source)) <= 6
         source.close()
+
+
+@pytest.mark.parametrize("count", [65_536, 65_537])
+def test_more_interfaces_than_can_be_numbered_end_the_packets_with_a_message(tmp_path: Path, count: int) -> None:
+    """A packet is never laid on another interface, whose link type may be another."""
+    data = section("<") + interface("<", 113) * (count - 1) + interface("<", 1) + enhanced("<", b"x", number=count - 1)
+    source = opened(tmp_path / "a.pcapng", data)
+    assert [number for *_, number in packets(source)] == ([count - 1] if count <= 65_536 else [])
+    told = "" if source.damage is None else source.damage.text
+    assert ("more than 65,536 interfaces" in told) == (count > 65_536)
+
+
+REMARKS = {
+    "comments of many packets": lambda: interface("<") + enhanced("<", b"x", options=option("<", 1, b"c" * 90)) * 40,
+    "comments of one packet": lambda: interface("<") + enhanced("<", b"x", options=option("<", 1, b"c" * 90) * 40),
+    "comments of the section": lambda: section("<", option("<", 1, b"c" * 90)) * 40,
+    "names": lambda: block("<", 4, b"".join(struct.pack("<HH4s4s", 1, 8, bytes([10, 0, 0, n]), b"abc\0") for n in range(40))),
+    "keys": lambda: block("<", 10, struct.pack("<II", 0x544C534B, 400) + b"#" * 400) * 20,
+    "counts": lambda: interface("<") + block("<", 5, struct.pack("<III", 0, 0, 0)) * 40,
+    "interfaces": lambda: interface("<", options=option("<", 2, b"n" * 90)) * 40,
+}
+
+
+@pytest.mark.parametrize("name", REMARKS)
+def test_what_a_file_says_besides_its_packets_takes_bounded_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("inspector.sources.pcapng.MAX_REMARKS", 5000)
+    source = opened(tmp_path / "a.pcapng", section("<") + REMARKS[name]() + interface("<") + enhanced("<", b"last"))
+    assert b"last" not in [data for data, *_ in packets(source)]
+    assert source.damage is not None and "of comments, names and keys" in source.damage.text
+    monkeypatch.undo()
+    source = opened(tmp_path / "b.pcapng", section("<") + REMARKS[name]() + interface("<") + enhanced("<", b"last"))
+    assert b"last" in [data for data, *_ in packets(source)] and source.damage is None

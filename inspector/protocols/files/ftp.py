@@ -6,19 +6,17 @@ Not here: data connections; TELNET options inside lines (RFC 959, 3.1.1.5.2).
 from __future__ import annotations
 
 import re
-from collections import deque
 from ipaddress import ip_address
 
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, flag, ipv4, string, u8, u16, u32
 from inspector.core.layer import Layer, Note, Severity
-from inspector.core.lines import end_line, line, text_size
+from inspector.core.lines import Commands, end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Reader, Steps, StreamParser
 from inspector.core.text import natural
 from inspector.protocols.tls.wire import plausible
 
-MAX_OPEN = 1000  # commands that wait for a reply
 AUTH_ACCEPTED = 234
 GREETINGS = (120, 220, 421)  # what a connection begins with (RFC 959, 5.4): no command is answered by it
 PASSIVE, EXTENDED_PASSIVE = 227, 229
@@ -50,7 +48,7 @@ class Ftp(StreamParser):
     protocol = "ftp"
 
     def __init__(self) -> None:
-        self._open: deque[bytes] = deque(maxlen=MAX_OPEN)
+        self._open: Commands[bytes] = Commands()
         self._tls: bool | None = None
         self._greeted = False
 
@@ -64,7 +62,7 @@ class Ftp(StreamParser):
             self.node.emit(kind, reader, found.start, found.stop, {"inside": multi != b""}, complete=found.complete)
             if client:
                 words = found.text.upper().split()
-                self._open.append(words[0] if words else b"")
+                self._open.append(words[0] if words else b"", self.node, reader)
                 if words[:1] == [b"AUTH"]:
                     self._tls = None
                     answered = yield from self.wait(lambda: self._tls is not None)
@@ -85,7 +83,7 @@ class Ftp(StreamParser):
         self._greeted = code != 120  # "ready in some minutes"; the greeting itself follows
         if greeting or not self._open or code // 100 == 1:
             return False
-        if self._open.popleft() != b"AUTH":
+        if self._open.take() != b"AUTH":
             return False
         self._tls = code == AUTH_ACCEPTED
         return self._tls and (yield from self._secure(reader))

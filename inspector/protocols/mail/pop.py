@@ -5,18 +5,14 @@ Not here: what a mail says; the removal of the doubled dots (RFC 1939, 3).
 
 from __future__ import annotations
 
-from collections import deque
-
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, octets, string
 from inspector.core.layer import Layer, Note, Severity
 from inspector.core.limits import MAX_MAIL
-from inspector.core.lines import Line, end_line, line, text_size
+from inspector.core.lines import Commands, Line, end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
 from inspector.protocols.tls.wire import plausible
-
-MAX_OPEN = 1000  # commands that wait for a response (RFC 2449, 6.6, lets them be sent together)
 
 FIELDS = catalog(
     string("pop.request", "Request"),
@@ -37,7 +33,7 @@ class Pop(StreamParser):
     protocol = "pop"
 
     def __init__(self) -> None:
-        self._open: deque[tuple[bytes, bool]] = deque(maxlen=MAX_OPEN)  # (command, whether it has a parameter)
+        self._open: Commands[tuple[bytes, bool]] = Commands()  # (command, whether it has a parameter)
         self._tls: bool | None = None
         self._challenged: bool | None = None  # whether AUTH, or an answer to it, was answered with a challenge
 
@@ -53,36 +49,36 @@ class Pop(StreamParser):
         while (found := (yield from line(reader))) is not None:
             if self._challenged:
                 self._emit("answer", reader, found)
-                yield from self._authenticate(True)
+                yield from self._authenticate(reader, True)
                 continue
             words = found.text.upper().split()
             verb = words[0] if words else b""
             self._emit("request", reader, found)
             if verb == b"AUTH":
-                yield from self._authenticate(len(words) > 1)
+                yield from self._authenticate(reader, len(words) > 1)
                 continue
-            self._open.append((verb, len(words) > 1))
+            self._open.append((verb, len(words) > 1), self.node, reader)
             if verb == b"STLS":
                 self._tls = None
                 answered = yield from self.wait(lambda: self._tls is not None)
                 if (self._tls or not answered) and (yield from self._secure(reader)):
                     return
 
-    def _authenticate(self, parameter: bool) -> Steps[None]:
+    def _authenticate(self, reader: Reader, parameter: bool) -> Steps[None]:
         """What the next line is, a command or the answer to a challenge, the response says (RFC 5034, 4)."""
         self._challenged = None
-        self._open.append((b"AUTH", parameter))
+        self._open.append((b"AUTH", parameter), self.node, reader)
         yield from self.wait(lambda: self._challenged is not None)
 
     def _server(self, reader: Reader) -> Steps[None]:
         greeted = False
         while (found := (yield from line(reader))) is not None:
             self._emit("response", reader, found)
-            if found.data[:2] in (b"+ ", b"+\r") and self._open and self._open[0][0] == b"AUTH":
-                self._open.popleft()
+            if found.data[:2] in (b"+ ", b"+\r") and self._open and self._open.next()[0] == b"AUTH":
+                self._open.take()
                 self._challenged = True
                 continue
-            verb, parameter = self._open.popleft() if self._open and greeted else (b"", False)
+            verb, parameter = self._open.take() if self._open and greeted else (b"", False)
             greeted = True
             good = found.data.startswith(b"+OK")
             if verb == b"AUTH":

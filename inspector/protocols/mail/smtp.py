@@ -5,19 +5,16 @@ Not here: what a message says (RFC 5322, MIME); the removal of the doubled dots 
 
 from __future__ import annotations
 
-from collections import deque
-
 from inspector.core.cursor import Cursor
 from inspector.core.field import catalog, flag, octets, string, u32
 from inspector.core.layer import Layer, Note, Severity
 from inspector.core.limits import MAX_MAIL
-from inspector.core.lines import Line, end_line, line, text_size
+from inspector.core.lines import Commands, Line, end_line, line, text_size
 from inspector.core.protocol import Card, Protocol
 from inspector.core.stream import Ended, Reader, Steps, StreamParser, TooLong
 from inspector.core.text import decode, natural
 from inspector.protocols.tls.wire import plausible
 
-MAX_OPEN = 1000  # commands that wait for a reply: RFC 2920 sets no limit, and a peer can lie
 READY, CHALLENGE, GO_AHEAD = 220, 334, 354
 GREETINGS = (220, 421, 554)  # what a connection begins with (RFC 5321, 4.3.2): no command is answered by it
 
@@ -42,7 +39,7 @@ class Smtp(StreamParser):
     protocol = "smtp"
 
     def __init__(self) -> None:
-        self._open: deque[bytes] = deque(maxlen=MAX_OPEN)
+        self._open: Commands[bytes] = Commands()
         self._data: int | None = None  # what DATA was answered with
         self._tls: bool | None = None  # whether STARTTLS was granted
         self._challenged: bool | None = None  # whether AUTH, or an answer to it, was answered with a challenge
@@ -60,15 +57,15 @@ class Smtp(StreamParser):
         while (found := (yield from line(reader))) is not None:
             if self._challenged:
                 self._emit("answer", reader, found)
-                yield from self._authenticate()
+                yield from self._authenticate(reader)
                 continue
             words = found.text.split(None, 2)
             verb = words[0].upper() if words else b""
             self._emit("command", reader, found)
             if verb == b"AUTH":
-                yield from self._authenticate()
+                yield from self._authenticate(reader)
                 continue
-            self._open.append(verb)
+            self._open.append(verb, self.node, reader)
             if verb == b"DATA":
                 self._data = None
                 if not (yield from self.wait(lambda: self._data is not None)) or self._data == GO_AHEAD:
@@ -81,10 +78,10 @@ class Smtp(StreamParser):
                 if (self._tls or not answered) and (yield from self._secure(reader)):
                     return
 
-    def _authenticate(self) -> Steps[None]:
+    def _authenticate(self, reader: Reader) -> Steps[None]:
         """What the next line is, a command or the answer to a challenge, the reply says (RFC 4954, 4)."""
         self._challenged = None
-        self._open.append(b"AUTH")
+        self._open.append(b"AUTH", self.node, reader)
         yield from self.wait(lambda: self._challenged is not None)
 
     def _server(self, reader: Reader) -> Steps[None]:
@@ -105,7 +102,7 @@ class Smtp(StreamParser):
         """What a reply means for what follows; true where TLS begins."""
         greeting = not self._greeted and code in GREETINGS
         self._greeted = True
-        verb = self._open.popleft() if self._open and not greeting else b""
+        verb = self._open.take() if self._open and not greeting else b""
         if verb == b"DATA":
             self._data = code
         elif verb == b"AUTH":
@@ -134,7 +131,7 @@ class Smtp(StreamParser):
             reader.pos = reader.arrived
             return
         self.node.emit("message", reader, start, reader.pos)
-        self._open.append(b"message")
+        self._open.append(b"message", self.node, reader)
 
     def _chunk(self, reader: Reader, size: int) -> Steps[None]:
         start = reader.pos

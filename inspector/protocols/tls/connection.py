@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from inspector.core.limits import MAX_HANDSHAKE
+from inspector.core.limits import MAX_HANDSHAKE, MAX_TRANSCRIPT
 from inspector.core.secrecy import Agreed, Missing, Opened, Opener
 from inspector.core.span import Buffer, Span
 from inspector.core.stream import Child, Ended, Gap, Reader, Steps, StreamParser
@@ -20,7 +20,6 @@ from inspector.protocols.tls.opened import Epoch, Records, Unopened
 from inspector.protocols.tls.wire import HEADER, Content, Hello, Message, plausible
 
 MAX_TRIES = 4096  # sequence numbers tried after lost bytes: a lost one is found among the next, or not at all
-MAX_TRANSCRIPT = 1 << 18  # bytes of a handshake that are kept for an extended master secret
 TLS13_SUITES = (0x1301, 0x1302, 0x1303, 0x1304, 0x1305)
 ALPN = {"h2": "http2", "http/1.1": "http", "http/1.0": "http"}  # the protocols here that an ALPN name means
 NO_KEYS = "no secrets were given"
@@ -41,6 +40,7 @@ class Handshake:
         self.premaster = b""
         self.ticket = b""  # that the server issued (TLS 1.2)
         self.transcript = b""
+        self.cut = False  # it is longer than that
 
 
 class Side:
@@ -283,8 +283,9 @@ class Tls(StreamParser):
         if handshake is None:
             return
         tls13 = self.session["tls13"]
-        if not tls13 and not handshake.exchanged and kind and len(handshake.transcript) + len(raw) <= MAX_TRANSCRIPT:
-            handshake.transcript += raw
+        if not tls13 and not handshake.exchanged and kind:
+            handshake.cut = handshake.cut or len(handshake.transcript) + len(raw) > MAX_TRANSCRIPT
+            handshake.transcript += b"" if handshake.cut else raw
         if kind == Message.CLIENT_KEY_EXCHANGE:
             handshake.exchanged = True
             handshake.premaster = raw[6:]  # in RSA key exchange its length stands in front (RFC 5246, 7.4.7.1)
@@ -466,6 +467,7 @@ class Tls(StreamParser):
         agreed = Agreed(
             choice.version, suite, offer.random, choice.random, choice.session_id, offer.ticket, not handshake.exchanged,
             choice.extended_master_secret, choice.encrypt_then_mac, handshake.premaster, handshake.transcript,
+            handshake.cut,
         )  # fmt: skip
         return self._epoch(name, start, keys.connection(agreed, client))
 
