@@ -96,7 +96,8 @@ def _told(capture: Around, flow: int) -> Told:
         for change in every:
             own = None if change.unit is None else _unit(change.unit)
             bare = change._replace(unit=None)  # a unit would hold the whole conversation in memory
-            known.changes.setdefault(change.packet, []).append((bare, own))
+            packet = change.packet if change.unit is None else change.unit.packet
+            known.changes.setdefault(packet, []).append((bare, own))
         capture.told.put(flow, known, 1 + len(every) + len(known.steps))
     return known
 

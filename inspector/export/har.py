@@ -148,7 +148,7 @@ def _request(exchange: Exchange, asked: Message, secrets: bool) -> dict[str, Any
     url = exchange.url if secrets else redaction.url(exchange.url)
     head_size, body_size = _sizes(exchange.request)
     head = asked.head
-    cookies = [pair.strip().partition("=") for pair in (head.get("cookie") or "").split(";")] if head is not None else []
+    cookies = [pair.strip().partition("=") for pair in head.cookie.split(";")] if head is not None else []
     found: dict[str, Any] = {
         "method": exchange.method,
         "url": _text(url),

@@ -51,10 +51,10 @@ def test_every_layer_of_every_packet_has_a_note_of_its_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("capture", "number", "words"),
     [
-        ("async-job", 18, "/jobs/41 stands for the work that goes on"),
+        ("async-job", 18, "By custom the client asks at /jobs/41"),
         ("async-job", 18, "The server wishes to be asked again in 1 s, not sooner."),
         ("http-post-json", 16, "It is at /orders/A-1001."),
-        ("long-polling", 12, "The client has 1 s"),
+        ("long-polling", 12, "The client is ready to wait 1 s"),
         ("jwt", 43, "What it sent is refused: The access token expired."),
         ("jwt", 14, "3 pairs of a name and a value in 90 bytes"),
         ("tcp-refused", 10, "The reset acknowledges 1, so that the other end knows which segment it answers."),

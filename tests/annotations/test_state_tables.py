@@ -145,6 +145,8 @@ def reach(machine: machines.Machine, state: str) -> list[str] | None:
         ("websocket-chat", 103, {("WebSocket", "both"): "CLOSING, both"}),
         ("websocket-chat", 105, {("WebSocket", "both"): "CLOSED"}),
         ("sse-cut", 22, {("SSE", "client"): "CONNECTING"}),
+        ("jwt", 43, {("HTTP/1", "both"): "idle"}),
+        ("jwt", 45, {("HTTP/1", "both"): "busy"}),  # with the first part of a request in two
     ],
 )
 def test_the_states_at_a_packet(capture: str, number: int, expected: dict[tuple[str, str], str]) -> None:
@@ -156,3 +158,14 @@ def test_the_states_at_a_packet(capture: str, number: int, expected: dict[tuple[
     names = ("handshake", "connection", "event source")
     states = {(fact.protocol, fact.holder): fact.value.partition(":")[0] for fact in found if fact.name in names}
     assert expected.items() <= states.items()
+
+
+@pytest.mark.parametrize(("capture", "number"), [("https-http2-multiplex", 79), ("dns-udp", 30)])
+def test_a_connection_without_http1_has_no_state_of_it(capture: str, number: int) -> None:
+    session = open_session(capture)
+    try:
+        assert "HTTP/1" not in {fact.protocol for fact in session.state(number).facts}
+        titles = [note.title for layer in session.explained(number).layers for note in layer.notes]
+    finally:
+        session.close()
+    assert titles and not [title for title in titles if title.startswith("HTTP/1")]

@@ -263,12 +263,22 @@ def test_every_name_and_value_has_its_bytes() -> None:
         (b"302 Found\r\nLocation: /there", "redirect", "is to ask for /there"),
         (b"308 Permanent Redirect\r\nLocation: /there", "redirect", "with the same method and body"),
         (b"401 Unauthorized\r\nWWW-Authenticate: Basic realm=x", "who are you?", "Basic: user and password in Base64"),
-        (b"200 OK\r\nConnection: close", "close", "The server will not use this connection"),
+        (b"200 OK\r\nConnection: close", "close", "The server closes the connection behind this response"),
         (b"206 Partial Content\r\nContent-Range: bytes 0-4/10", "206 Partial Content", "bytes 0-4/10"),
         (b"200 OK\r\nVary: Accept", "vary", "the request's Accept"),
         (b"200 OK\r\nVary: *", "vary", "more than the request's headers"),
         (b"200 OK\r\nCache-Control: max-age=60, private=\"Set-Cookie\"", "caching", "Fresh for 60 seconds."),
         (b"200 OK\r\nSet-Cookie: s=x; Max-Age=--5", "cookie s", "until the session ends"),
+        (b"200 OK\r\nSet-Cookie: s=x; Expires=Thu, 01-Jan-1970 00:00:01 GMT", "cookie s", "It is deleted"),
+        (b"200 OK\r\nSet-Cookie: s=x; Expires=Sat, 01 Jan 2050 00:00:00 GMT", "cookie s", "keeps it until Sat, 01 Jan 2050"),
+        (
+            b"200 OK\r\nDate: Sun, 02 Jan 2050 00:00:00 GMT\r\nSet-Cookie: s=x; Expires=Sat, 01 Jan 2050 00:00:00 GMT",
+            "cookie s",
+            "It is deleted",
+        ),
+        (b"200 OK\r\nSet-Cookie: s=x; Expires=soon", "cookie s", "until the session ends"),
+        (b"200 OK\r\nWWW-Authenticate: Basic realm=x", "challenge", "Credentials might change the answer"),
+        (b"401 Unauthorized\r\nWWW-Authenticate: Own a=b", "who are you?", "ask again with Own."),
         (b"200 OK\r\nSet-Cookie: s=x; Domain=.example.test", "cookie s", "for example.test and all below it"),
         (b"200 OK\r\nAge: 7", "from a cache", "or said that it still holds, 7 seconds ago"),
         (b"301 Moved Permanently\r\nLocation: /there", "redirect", "with GET again"),
@@ -290,8 +300,8 @@ def test_the_notes_of_a_response_follow_its_bytes(response: bytes, title: str, s
         (b'If-None-Match: "x"', "condition", "else 304"),
         (b"Range: bytes=0-4", "range", "bytes=0-4"),
         (b"Accept-Encoding: gzip, br", "codings offered", "gzip, br"),
-        (b"Expect: 100-continue", "expectation", "holds its body back"),
-        (b"Last-Event-ID: 7", "reconnected", "the id 7"),
+        (b"Expect: 100-continue", "expectation", "ready to hold its body back"),
+        (b"Last-Event-ID: 7", "reconnected", "the last id it got was 7"),
         (b"Cookie: a=1; b=2", "cookies sent", "2 cookies"),
     ],
 )
@@ -309,16 +319,30 @@ def test_the_notes_of_a_request_follow_its_bytes(header: bytes, title: str, said
         (b"PUT / HTTP/1.1\r\nIf-None-Match: \"x\"", "else 412"),
         (b"HEAD / HTTP/1.1\r\nIf-None-Match: *", "else 304"),
         (b"GET / HTTP/1.1\r\nIf-Range: \"x\"", "done for the range only if"),
+        (b"PUT / HTTP/1.1\r\nIf-Match: *", "only if there is something already"),
+        (b"PUT / HTTP/1.1\r\nIf-Unmodified-Since: Sat, 01 Jan 2050 00:00:00 GMT\r\nIf-Match: \"x\"", "know If-Match"),
     ],
 )
 def test_a_condition_depends_on_the_method(request_head: bytes, said: str) -> None:
     layer = talk([(C, request_head + b"\r\nHost: a\r\n\r\n"), (S, OK)])[0].layer
-    assert said in next(note.why for note in layer.notes if note.title == "condition")
+    assert said in " ".join(note.why for note in layer.notes if note.title == "condition")
 
 
 def test_a_missing_host_is_an_issue() -> None:
     assert "host-missing" in talk([(C, b"GET / HTTP/1.1\r\n\r\n"), (S, OK)])[0].issues
     assert "host-missing" not in talk([(C, b"GET / HTTP/1.0\r\n\r\n"), (S, OK)])[0].issues
+
+
+def test_two_hosts_are_an_issue() -> None:
+    assert "host-twice" in talk([(C, b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), (S, OK)])[0].issues
+    assert "host-twice" not in talk([(C, GET), (S, OK)])[0].issues
+
+
+def test_a_chunk_says_its_size_in_both_ways() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    units = talk([(C, GET), (S, head + b"1a;x=y\r\n: twenty-six octets of it\n\r\n0\r\n\r\n")])
+    told = [note.why for unit in units for note in unit.layer.notes if note.title == "chunk"]
+    assert len(told) == 1 and "in hexadecimal: 1a, which is 26 bytes." in told[0]
 
 
 def test_each_piece_of_what_is_inflated_has_its_own_bytes() -> None:

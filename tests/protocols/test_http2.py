@@ -373,6 +373,7 @@ def test_what_comes_before_the_first_found_frame_is_shown() -> None:
         (frame(4, 0, 0, bytes(5)), "frame-size"),
         (frame(4, 1, 0, bytes(6)), "frame-size"),
         (frame(4, 0, 0, bytes.fromhex("000200000002")), "setting"),
+        (frame(4, 0, 0, bytes.fromhex("000900000002")), "setting"),
         (frame(4, 0, 0, bytes.fromhex("000480000000")), "setting"),
         (frame(4, 0, 0, bytes.fromhex("000500000001")), "setting"),
         (frame(9, 4, 1, b"\x82"), "continuation"),
@@ -398,6 +399,28 @@ def test_what_comes_before_the_first_found_frame_is_shown() -> None:
 def test_what_an_endpoint_must_refuse_is_an_issue(sent: bytes, code: str) -> None:
     units = talk([(C, PREFACE + SETTINGS), (S, SETTINGS), (C, sent)])
     assert code in {issue for unit in units for issue in unit.issues}
+
+
+def test_a_server_must_not_allow_push() -> None:
+    allows = frame(4, 0, 0, bytes.fromhex("000200000001"))
+    assert "setting" in frames(talk([(C, PREFACE + SETTINGS), (S, allows)]), 4)[1].issues
+    assert not any(unit.issues for unit in talk([(C, PREFACE + allows), (S, SETTINGS)]))
+
+
+@pytest.mark.parametrize(
+    ("authority", "host", "differ"),
+    [("a.example", "A.example:443", False), ("a.example", "b.example", True), ("a.example:80", "a.example", True)],
+)
+def test_host_and_authority_are_compared_as_the_same_site_is_written(authority: str, host: str, differ: bool) -> None:
+    told = [(":method", "GET"), (":scheme", "https"), (":authority", authority), (":path", "/"), ("host", host)]
+    units = talk([(C, PREFACE + SETTINGS + frame(1, 5, 1, hpack.Encoder().encode(told))), (S, SETTINGS)])
+    assert ("authority" in frames(units, 1)[0].issues) is differ
+
+
+def test_all_lines_of_cookies_are_one() -> None:
+    told = [*REQUEST, ("cookie", "a=1"), ("cookie", "b=2; c=3")]
+    units = talk([(C, PREFACE + SETTINGS + frame(1, 5, 1, hpack.Encoder().encode(told))), (S, SETTINGS)])
+    assert frames(units, 1)[0].pdu.info["asked"]["head"].cookie == "a=1; b=2; c=3"
 
 
 def test_frames_of_other_documents() -> None:

@@ -52,6 +52,12 @@ def test_events(stream: bytes, end: bytes, size: int) -> None:
     assert dispatched(in_chunks) == VECTORS[stream]
 
 
+def test_a_client_that_comes_back_goes_on_from_the_id_that_it_brings() -> None:
+    again = GET.replace(b"\r\n\r\n", b"\r\nLast-Event-ID: 7\r\n\r\n")
+    units = talk([(C, again), (S, HEAD + b"\r\ndata: a\n\nid: 8\ndata: b\n\n")])
+    assert dispatched(units) == [("message", "a", "7"), ("message", "b", "8")]
+
+
 def test_an_event_belongs_to_the_packet_of_its_blank_line() -> None:
     steps = [(C, GET), (S, HEAD + b"\r\n"), (S, b"data: a\n"), (S, b"\n"), (S, b"data: b\r"), (S, b"\r"), (S, b"\ndata: c")]
     units = [unit for unit in talk(steps) if unit.pdu.protocol == "sse"]

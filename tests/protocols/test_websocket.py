@@ -97,6 +97,15 @@ def test_masking_must_fit_the_direction() -> None:
     assert "mask" in units_of(units, "websocket", S)[0].issues
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(1000, ""), (1004, "no meaning"), (1005, "must not stand in a frame"), (3000, ""), (4999, ""), (5000, "no meaning")],
+)
+def test_codes_that_a_close_may_hold(code: int, words: str) -> None:
+    unit = units_of(talk([(C, OPEN), (S, agreed()), (S, b"\x88\x02" + code.to_bytes(2, "big"))]), "websocket")[0]
+    assert [words in issue.text for issue in unit.layer.issues] == [True] * bool(words)
+
+
 def test_a_refused_upgrade_stays_http() -> None:
     no = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
     units = talk([(C, OPEN), (S, no), (C, OPEN), (S, no)])

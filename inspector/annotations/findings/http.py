@@ -13,6 +13,7 @@ from inspector.annotations.heads import head
 from inspector.core.layer import Severity
 from inspector.core.tcp_flags import FIN, RST
 from inspector.core.text import counted
+from inspector.protocols.http.head import Head
 from inspector.streams.exchanges import Exchange
 
 IDLE_NS = 1_000 * MS  # no server closes an idle connection sooner; a shorter pause is no idle time
@@ -172,11 +173,11 @@ def expired_token(view: View) -> Iterator[Finding]:
             what = f"is not valid before {tokens.moment(begins)}, {milliseconds(int((begins - now) * 1e9))} after it was sent"
         else:
             continue
-        claim = "4.1.4" if what.startswith("expired") else "4.1.5"
+        claim = "RFC 7519, 4.1.4" if what.startswith("expired") else "RFC 7519, 4.1.5"
         cause = f"401 for {exchange.method}: the token {what}"
         cure = "refresh the token before it expires; if it is new, compare the clocks of issuer and server"
         packets = tuple(part.first for part in (exchange.request, exchange.response) if part is not None)
-        reference = f"RFC 7519, {claim}; RFC 6750, 3.1"
+        reference = f"{claim}; RFC 6750, 3.1"
         yield Finding("expired-token", Severity.WARNING, packets, exchange.stream, cause, cure, reference)
 
 
@@ -190,19 +191,26 @@ def cookie_affinity(view: View) -> Iterator[Finding]:
         lost: list[tuple[str, Exchange]] = []
         for exchange in own[:MAX_HEADS]:
             asked, answered = (head(view.capture, exchange, response) for response in (False, True))
-            sent = [pair.strip() for pair in (asked.get("cookie") or "").split(";")] if asked is not None else []
-            given = answered.get("set-cookie") if answered is not None else None
+            sent = [pair.strip() for pair in asked.cookie.split(";")] if asked is not None else []
+            given = dict(_given(answered)) if answered is not None else {}
             for pair in sent:
                 key, mark, value = pair.partition("=")
                 if not mark or not value:
                     continue
                 before = went.setdefault((key, value), [])
                 elsewhere = bool(before) and view.server(before[-1])[1:] != view.server(exchange)[1:]
-                again = given is not None and given.partition("=")[0].strip() == key
-                if elsewhere and again and given is not None and given.partition("=")[2].partition(";")[0] != value:
+                if elsewhere and given.get(key, value) != value:
                     lost.append((key, exchange))
                 before.append(exchange)
         yield from _bound(view, name, went, lost)
+
+
+def _given(answered: Head) -> Iterator[tuple[str, str]]:
+    """The cookies that a response sets: name and value."""
+    for name, text in answered.headers:
+        if name == "set-cookie":
+            key, _, value = text.partition(";")[0].partition("=")
+            yield key.strip(), value.strip()
 
 
 def _bound(

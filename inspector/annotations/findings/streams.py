@@ -26,7 +26,7 @@ PONG_NS = 1_000 * MS  # any path answers sooner; what ends earlier may have ende
 BAD_CLOSES = {
     1002: "a protocol error", 1003: "data of a kind that it cannot accept", 1007: "data that does not fit its type",
     1008: "a violation of its policy", 1009: "a message that is too big", 1010: "an extension that was not agreed on",
-    1011: "an error in the server", 1012: "a restart", 1013: "too much load", 1014: "a bad answer behind the gateway",
+    1011: "an unexpected condition", 1012: "a restart", 1013: "too much load", 1014: "a bad answer behind the gateway",
 }  # RFC 6455, 7.4.1; IANA's registry  # fmt: skip
 
 
@@ -162,7 +162,8 @@ def websocket(talk: Talk) -> Iterator[Finding]:
             who = talk.side(bool(frame.info.get("from_client")))
             cause = f"{who} closes the WebSocket with {code}: {BAD_CLOSES[code]}"
             cure = "look at the last message of the other side and at the log of who closes"
-            yield talk.finding("websocket-abnormal", Severity.WARNING, [frame.packet], cause, cure, "RFC 6455, 7.4.1")
+            reference = "RFC 6455, 7.4.1" if code <= 1011 else "RFC 6455, 11.7"  # IANA's registry has the later ones
+            yield talk.finding("websocket-abnormal", Severity.WARNING, [frame.packet], cause, cure, reference)
 
 
 def _unanswered(talk: Talk, frames: Sequence[Pdu]) -> Iterator[Finding]:

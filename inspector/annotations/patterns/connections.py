@@ -106,7 +106,7 @@ def pools(scene: Scene, by_flow: dict[int, list[Exchange]]) -> Iterator[Pattern]
         if not reused and most < 2 and beside < len(members):
             sure = Confidence.LOW
         connects = sum(max(one.phases.connect, 0) + max(one.phases.tls, 0) for one in own)
-        instead = f"HTTP/2: one connection; the handshakes took {milliseconds(connects)} here"
+        instead = f"HTTP/2: one connection; the handshakes took {milliseconds(connects)} here, added up"
         about = f"{len(own)} requests to {own[0].host or 'the server'}"
         yield pattern(POOL, sure, own, evidence, counter, cost(own, instead=instead), about)
 
@@ -115,9 +115,9 @@ def _same_client(scene: Scene, firsts: Sequence[Exchange]) -> str:
     """The header that says that the connections are one client's; empty where none does."""
     prepare(scene.capture, firsts)
     heads = [head(scene.capture, one, False) for one in firsts]
-    for name, words in (("authorization", "credentials"), ("cookie", "cookie")):
-        values = {found.get(name) if found is not None else None for found in heads}
-        if len(values) == 1 and None not in values:
+    shown = [(found.get("authorization") or "", found.cookie) if found is not None else ("", "") for found in heads]
+    for values, words in zip(map(set, zip(*shown, strict=True)), ("credentials", "cookie"), strict=True):
+        if len(values) == 1 and "" not in values:
             return words
     return ""
 

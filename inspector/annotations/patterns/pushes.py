@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from operator import itemgetter
 
 from inspector.annotations.findings.finding import MS, milliseconds
@@ -44,7 +45,8 @@ def event_streams(scene: Scene) -> Iterator[tuple[Pattern, list[Exchange]]]:
         evidence = ["Content-Type: text/event-stream", f"{counted(len(events), 'event')} in {counted(len(packets), 'packet')}"]
         counter = []
         if len(own) > 1:
-            evidence.append(f"{len(own)} connections, one after the other")
+            apart = all(later.begun >= one.ended for one, later in pairwise(own))
+            evidence.append(f"{len(own)} streams, {'one after the other' if apart else 'some at the same time'}")
         if not events:
             counter.append("no event came")
         elif len(packets) < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import ceil
 from statistics import median
 from urllib.parse import parse_qsl
 
@@ -67,7 +68,7 @@ def recognise(scene: Scene, own: list[Exchange], only_short: bool = False) -> Pa
         return None
     wait, gap, period = median(waits), median(gaps), median(periods)
     if wait >= LONG_NS and gap <= AT_ONCE_SHARE * wait:
-        return None if only_short else _long(scene, own, waits, int(gap))
+        return None if only_short else _long(scene, own, waits, max(gaps))
     if len(own) >= POLLS and gap >= PAUSE_NS and wait <= SHORT_SHARE * period:
         return _short(scene, own, periods, int(period))
     return None
@@ -121,12 +122,12 @@ def _short(scene: Scene, own: list[Exchange], periods: list[int], period: int) -
         return pattern(UNKNOWN, Confidence.LOW, own, evidence, counter, cost(own))
     wasted = sum(empty) / len(empty)
     pages = len({one.target for one in own}) == len(own) and not any(empty)
-    evidence = [f"the same request {len(own)} times, answered at once, every {milliseconds(period)}"]
+    evidence = [f"the same request {len(own)} times, answered at once, every {milliseconds(period)} (the median)"]
     counter = []
     if wasted:
         evidence.append(f"{sum(empty)} of {len(empty)} answers brought nothing new")
     if spread <= REGULAR:
-        evidence.append(f"half of the periods differ by less than {spread:.0%}")
+        evidence.append(f"half of the periods differ by no more than {ceil(100 * spread)}%")
     elif spread <= LOOSE:
         counter.append(f"the rhythm is loose: half of the periods differ by {spread:.0%}")
     else:
@@ -143,7 +144,7 @@ def _short(scene: Scene, own: list[Exchange], periods: list[int], period: int) -
     news = [one for one, no in zip(own, empty, strict=False) if not no]
     would = sum(one.response.size for one in news if one.response is not None)
     instead = f"server-sent events: 1 request instead of {len(own)}, and about {would:,} bytes"
-    paid = cost(own, wasted, period, instead)
+    paid = cost(own, wasted, max(periods), instead)
     return pattern(SHORT_POLLING, Confidence.HIGH if sure else Confidence.MEDIUM, own, evidence, counter, paid)
 
 
@@ -157,7 +158,9 @@ def _long(scene: Scene, own: list[Exchange], waits: list[int], gap: int) -> Patt
     sooner = [wait for wait in full if blank and wait < (1 - SAME_WAIT) * max(blank)]
     asked = _asks_to_wait(scene, own[0])
     varied = longest >= 2 * min(waits)
-    evidence = [f"{len(own)} requests, each answered after {milliseconds(int(median(waits)))}, and sent again at once"]
+    evidence = [
+        f"{len(own)} requests, answered after {milliseconds(int(median(waits)))} (the median), the next one sent at once"
+    ]
     counter = []
     if capped and max(blank) >= LONG_NS:
         evidence.append(f"{len(capped)} answers without content after {milliseconds(max(blank))}: a time-out of the server")

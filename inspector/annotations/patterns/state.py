@@ -34,7 +34,7 @@ def states(scene: Scene) -> Iterator[Pattern]:
         asked, answered = (head(scene.capture, exchange, response) for response in (False, True))
         client = scene.server(exchange)[0]
         if asked is not None:
-            for name, value in _pairs(asked.get("cookie") or "", ";"):
+            for name, value in _pairs(asked.cookie, ";"):
                 if (client, name, value) in given:
                     first = given[client, name, value]
                     cookies.setdefault((client, name), [first]).append(exchange)
@@ -58,7 +58,7 @@ def states(scene: Scene) -> Iterator[Pattern]:
             yield pattern(TOKEN, Confidence.HIGH if scheme == "bearer" else Confidence.MEDIUM, own, evidence, (), cost(own))
     if bound:
         sockets = sum(one.protocol == "WebSocket" for one in bound)
-        known = f"{counted(sockets, 'WebSocket')}: what was said before is known to this connection alone"
+        known = f"{counted(sockets, 'WebSocket')}: no frame says whose it is, the connection that it comes on does"
         what = known if sockets else "the connection is signed in, not each request"
         yield pattern(CONNECTION_BOUND, Confidence.HIGH if sockets else Confidence.MEDIUM, bound, [what], (), cost(bound))
 

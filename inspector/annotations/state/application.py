@@ -33,7 +33,7 @@ def http(exchanges: Sequence[Exchange], number: int) -> Iterator[Fact]:
         name = f"{one.method} {printable(one.target, SHOWN)}"
         answered = one.response is not None and one.response.first <= number
         text = f"{name}: {'its answer has begun' if answered else 'no byte of its answer yet'}"
-        reference = "RFC 9113, 8.1" if one.substream >= 0 else "RFC 9112, 9.3.2"
+        reference = "RFC 9113, 8.1" if one.substream >= 0 else "RFC 9112, 9.2"
         yield Fact(7, "HTTP", BOTH, "unfinished exchange", text, one.request.first if one.request else 0, reference)
 
 
@@ -89,7 +89,7 @@ def events(capture: Narrated, conversation: Conversation, number: int) -> Iterat
             if id
             else "none: nothing to go on from"
         )
-        yield Fact(7, "SSE", CLIENT, "last event id", text, known[-1].packet, "WHATWG HTML, 9.2.3")
+        yield Fact(7, "SSE", CLIENT, "last event id", text, known[-1].packet, "WHATWG HTML, 9.2.6 and 9.2.4")
     for pdu in reversed(found):
         delay = capture.unit(pdu).layers[0].value("sse.retry") if pdu.complete else None
         if isinstance(delay, int):

@@ -249,7 +249,8 @@ def changes(capture: Narrated, conversation: Conversation, client: int, exchange
     ends = (TcpEvent.SENDS_FIN, TcpEvent.SENDS_RST)
     closing = [change.packet for change in capture.tcp(conversation.id).states.transitions if change.event in ends]
     over: list[Event] = [(packet, "TCP ends", None) for packet in closing[:1]]
-    every += run(HTTP1, [*_requests(capture, exchanges), *over])
+    if requests := list(_requests(capture, exchanges)):  # on this connection HTTP/1 is spoken
+        every += run(HTTP1, [*requests, *over])
     for key, one in enumerate(exchanges):
         if one.media == "text/event-stream":
             every += run(EVENTS, [*_events(one), *over], key)
@@ -295,7 +296,7 @@ def _requests(capture: Narrated, exchanges: Sequence[Exchange]) -> Iterator[Even
     for one in plain:
         assert one.request is not None
         units = one.units
-        moments.append((one.request.complete, 0, "request", units.request[0] if units and units.request else None))
+        moments.append((one.request.first, 0, "request", units.request[0] if units and units.request else None))
         if one.response is not None and one.response.whole:
             unit = units.response[-1] if units and units.response else None
             moments.append((one.response.complete, 1, _after(capture, one), unit))

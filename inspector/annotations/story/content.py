@@ -178,7 +178,8 @@ def _response(capture: Narrated, ends: Ends, exchange: Exchange) -> Step:
         text += f"; {_end(body, exchange, size)}"
     for pdu in _outcomes(capture, exchange):
         _, _, outcome = capture.unit(pdu).layers[0].summary.rpartition("status ")
-        text += f"; the outcome of the call is in the trailers: {printable(outcome, SHORT)}"
+        place = "the trailers, which are its only headers" if pdu.info.get("alone") else "the trailers"
+        text += f"; the outcome of the call is in {place}: {printable(outcome, SHORT)}"
     if exchange.phases.receive >= TOLD_NS and part.whole and not items:
         text += f"; it takes {duration(exchange.phases.receive)} to arrive"
     if not part.whole:

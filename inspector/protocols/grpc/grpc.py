@@ -84,7 +84,7 @@ def kind_of(call: dict[str, Any]) -> str:
         return "server streaming (one request, several responses)"
     if asked > 1:
         return "client streaming (several requests, one response)" if answered else "client streaming"
-    return "unary (one message each way)" if asked and answered else "no response message"
+    return "unary, or streams of one (one message each way)" if asked and answered else "no response message"
 
 
 def dissect(c: Cursor) -> None:
@@ -231,7 +231,7 @@ def explain(layer: Layer) -> list[Note]:
     if status is not None:
         why = f"{STATUSES.get(status.value, 'an unknown code')} ({status.value}): the outcome of the call. The HTTP status is"
         why += " 200 whether it succeeds or fails: the status of gRPC comes last, in"
-        why += " trailers, since a stream of answers may fail after it has begun."
+        why += " trailers, since a stream of answers may fail after it has begun; one that fails at once has no other headers."
         notes.append(Note(status.span, "status", why, "gRPC over HTTP2: Responses"))
         if status.value in ADVICE:
             notes.append(Note(status.span, STATUSES[status.value], ADVICE[status.value], "gRPC: Status codes"))

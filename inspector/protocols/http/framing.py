@@ -6,10 +6,12 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
+from inspector.core.text import counted
 from inspector.protocols.http.head import Head
 
 NO_BODY = (204, 304)
 MAX_LENGTH_DIGITS = 18  # of a Content-Length: what fits into 63 bits, as servers count
+_LENGTH = "RFC 9112, 6.3"
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;|\r?\n?$)")
 
 
@@ -23,12 +25,12 @@ class Framing(StrEnum):
 
 
 class Body(NamedTuple):
-    """framing, the length that Content-Length gives, and the reason in words with its section of RFC 9112."""
+    """framing, the length that Content-Length gives, and the reason in words with its reference."""
 
     framing: Framing
     length: int
     why: str
-    section: str
+    reference: str
 
 
 def codings(head: Head) -> list[str]:
@@ -54,28 +56,27 @@ def body_of(head: Head, method: str) -> Body:
     code = head.code
     if not head.request:
         if method == "HEAD":
-            return Body(Framing.NONE, 0, "the answer to a HEAD request ends with its head", "6.3")
+            return Body(Framing.NONE, 0, "the answer to a HEAD request ends with its head", _LENGTH)
         if code in NO_BODY or 100 <= code < 200:
-            return Body(Framing.NONE, 0, f"a response with status {code} ends with its head", "6.3")
+            return Body(Framing.NONE, 0, f"a response with status {code} ends with its head", _LENGTH)
     applied = codings(head)
     if applied:
         if applied[-1] == "chunked":
-            return Body(
-                Framing.CHUNKED, 0, "chunked is the last transfer coding: the body ends with the chunk of size 0", "7.1"
-            )
+            why = "chunked is the last transfer coding: the body ends with the chunk of size 0"
+            return Body(Framing.CHUNKED, 0, why, "RFC 9112, 7.1")
         if not head.request:
             why = "the last transfer coding is not chunked: the body ends when the server closes the connection"
-            return Body(Framing.CLOSE, 0, why, "6.3")
-        return Body(
-            Framing.NONE, 0, "the last transfer coding is not chunked: the server cannot know where the body ends", "6.3"
-        )
+            return Body(Framing.CLOSE, 0, why, _LENGTH)
+        why = "the last transfer coding is not chunked: the server cannot know where the body ends"
+        return Body(Framing.NONE, 0, why, _LENGTH)
     length = content_length(head)
     if length is not None:
-        return Body(Framing.LENGTH, length, f"Content-Length: the {length:,} bytes behind the blank line", "6.3")
+        why = f"Content-Length: the {counted(length, 'byte')} behind the blank line"
+        return Body(Framing.LENGTH, length, why if length else "Content-Length is 0: there is no body", _LENGTH)
     if head.request:
-        return Body(Framing.NONE, 0, "a request without Content-Length and Transfer-Encoding has no body", "6.3")
+        return Body(Framing.NONE, 0, "a request without Content-Length and Transfer-Encoding has no body", _LENGTH)
     why = "neither a length nor chunks: the body ends when the server closes the connection"
-    return Body(Framing.CLOSE, 0, why, "6.3")
+    return Body(Framing.CLOSE, 0, why, _LENGTH)
 
 
 def chunk_size(line: bytes) -> int | None:

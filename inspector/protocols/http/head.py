@@ -74,6 +74,11 @@ class Head(NamedTuple):
         return [word for token in values.split(",") if (word := token.partition(";")[0].strip(" \t").lower())]
 
     @property
+    def cookie(self) -> str:
+        """All cookies that a request brings; HTTP/2 may bring each in a line of its own (RFC 9113, 8.2.3)."""
+        return "; ".join(value for key, value in self.headers if key == "cookie")
+
+    @property
     def version(self) -> str:
         """`HTTP/1.1`; empty where the start line has none (HTTP/0.9)."""
         return self.start[2] if self.request else self.start[0]

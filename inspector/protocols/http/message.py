@@ -67,10 +67,11 @@ FIELDS = catalog(
 )
 
 FLAWS = {
-    "obs-fold": "a folded header line: forbidden since RFC 7230, and read in different ways (RFC 9112, 5.2)",
-    "bare-cr": "a CR without LF inside a header line: some take it for the end of the line (RFC 9112, 2.2)",
+    "obs-fold": "a folded header line: no longer allowed, and read in different ways (RFC 9112, 5.2)",
+    "bare-cr": "a CR without LF inside a header line: invalid, or read as a space; some take it for a line end (RFC 9112, 2.2)",
     "header-line": "a header line without a colon (RFC 9112, 5)",
-    "header-space": "white space before the colon: servers must refuse this, proxies were fooled by it (RFC 9112, 5.1)",
+    "header-space": "white space before the colon: a server must refuse such a request, a proxy must mend such a response"
+    " (RFC 9112, 5.1)",
     "header-name": "a header name with characters that no token has (RFC 9110, 5.1)",
     "header-value": "a NUL inside a header value: the receiver must refuse it or put a space in its place (RFC 9110, 5.5)",
 }
@@ -186,6 +187,9 @@ def _links(c: Cursor, head: Head) -> None:
         elif head.version == "HTTP/1.1":
             text = "a request of HTTP/1.1 without Host: the server must answer 400 (RFC 9112, 3.2)"
             c.issue("host-missing", text, Severity.WARNING, c.span(c.start))
+        if sum(name == "host" for name, _ in head.headers) > 1:
+            text = "more than one Host: the server must answer 400 (RFC 9112, 3.2)"
+            c.issue("host-twice", text, Severity.WARNING, _at(c, "http.host"))
         if asked and asked["answer"]:
             c.generated("http.response_in", asked["answer"])
     elif asked and (c.context.packet is None or asked["packet"] <= c.context.packet.number):
@@ -219,7 +223,7 @@ def _framing_issues(c: Cursor, head: Head) -> None:
         return
     at = _at(c, "http.transfer_encoding")
     if lengths:
-        text = "both Content-Length and Transfer-Encoding: two servers may see two different messages (RFC 9112, 6.3)"
+        text = "both Content-Length and Transfer-Encoding: the latter counts, but servers may differ (RFC 9112, 6.1 and 6.3)"
         c.issue("framing-conflict", text, Severity.ERROR, at)
     if applied[-1] != "chunked":
         text = "Transfer-Encoding does not end in chunked: " + (

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note
 from inspector.core.text import counted
-from inspector.protocols.http.framing import body_of
+from inspector.protocols.http.framing import body_of, chunk_size
 from inspector.protocols.http.head import Head
 from inspector.protocols.http.semantics import of_method, of_status
 
 TOLD = (100, 101, 304, 412)  # status codes that have notes of their own
-KEPT_METHOD = {307: "15.4.8", 308: "15.4.9"}
-REDIRECTS = {301: "15.4.2", 302: "15.4.3", 303: "15.4.4", **KEPT_METHOD}
+KEPT_METHOD = {307: "RFC 9110, 15.4.8", 308: "RFC 9110, 15.4.9"}
+REDIRECTS = {301: "RFC 9110, 15.4.2", 302: "RFC 9110, 15.4.3", 303: "RFC 9110, 15.4.4", **KEPT_METHOD}
 WITH = {**dict.fromkeys(REDIRECTS, "location"), 206: "content-range", 416: "content-range"}  # the same, with that header
 
 
@@ -64,7 +64,10 @@ def _chunk(layer: Layer) -> Notes:
     if data is None:
         yield Note(size.span, "the last chunk", "A chunk of size 0 ends the body; only trailers may follow.", "RFC 9112, 7.1")
     else:
-        why = f"The size, {str(size.value)[:20]} in hexadecimal, stands in front: what follows need not be known yet."
+        told = chunk_size(str(size.value).encode())
+        digits = str(size.value).partition(";")[0].strip()[:20]
+        why = f"The size stands in front, in hexadecimal: {digits}, which is {counted(told or 0, 'byte')}. So the length of the"
+        why += " whole need not be known beforehand."
         yield Note(size.span, "chunk", why, "RFC 9112, 7.1")
 
 
@@ -96,7 +99,7 @@ def _framing(message: Message) -> Notes:
     sizes = [child.span.size for chunk in chunks for child in chunk.children if child.name == "http.chunk_data"]
     if sizes:
         why += f"; here {sum(sizes):,} bytes in {counted(len(sizes), 'chunk')}"
-    yield Note(at.span, "why the body ends", f"{why}.", f"RFC 9112, {body.section}")
+    yield Note(at.span, "why the body ends", f"{why}.", body.reference)
 
 
 def _connection(message: Message) -> Notes:
@@ -114,8 +117,10 @@ def _connection(message: Message) -> Notes:
         )
         yield Note(at.span, "upgrade", why, "RFC 9110, 7.8")
     elif "close" in tokens:
-        who = "client" if message.request else "server"
-        yield Note(at.span, "close", f"The {who} will not use this connection after this exchange.", "RFC 9112, 9.6")
+        why = "This is the last request on the connection: both sides close it once the answer has come."
+        if not message.request:
+            why = "The server closes the connection behind this response; the client must not send another request on it."
+        yield Note(at.span, "close", why, "RFC 9112, 9.6")
     elif message.head.version == "HTTP/1.0" and "keep-alive" not in tokens:
         yield Note(at.span, "close", "HTTP/1.0 without keep-alive: the connection ends with the response.", "RFC 9112, 9.3")
     elif message.head.version == "HTTP/1.0":
@@ -125,7 +130,8 @@ def _connection(message: Message) -> Notes:
             at.span, "keep-alive", "The next request may use this connection; HTTP/1.1 needs no header for it.", "RFC 9112, 9.3"
         )
     if (expect := message.line("expect")) and expect[0].lower() == "100-continue":
-        why = "The client holds its body back until the server says 100, or an error that saves sending it."
+        why = "The client is ready to hold its body back until the server says 100, or gives an answer that saves sending it."
+        why += " It need not wait for ever."
         yield Note(expect[1].span, "expectation", why, "RFC 9110, 10.1.1")
     if message.code == 100:
         yield Note(
@@ -137,11 +143,11 @@ def _connection(message: Message) -> Notes:
 
 
 _DIRECTIVES: dict[str, tuple[str, str]] = {
-    "no-store": ("no cache may keep this", "5.2.2.5"),
-    "no-cache": ("a cache may keep it but must ask the server each time before using it", "5.2.2.4"),
-    "private": ("only the user's own cache may keep it, no shared one", "5.2.2.7"),
-    "public": ("any cache may keep it, even where it normally would not", "5.2.2.9"),
-    "must-revalidate": ("once stale it must not be used without asking the server", "5.2.2.2"),
+    "no-store": ("no cache may keep this", "RFC 9111, 5.2.2.5"),
+    "no-cache": ("a cache may keep it but must ask the server each time before using it", "RFC 9111, 5.2.2.4"),
+    "private": ("only the user's own cache may keep it, no shared one", "RFC 9111, 5.2.2.7"),
+    "public": ("any cache may keep it, even where it normally would not", "RFC 9111, 5.2.2.9"),
+    "must-revalidate": ("once stale it must not be used without asking the server", "RFC 9111, 5.2.2.2"),
 }
 
 
@@ -154,15 +160,16 @@ def _caching(message: Message) -> Notes:
             if name in ("max-age", "s-maxage") and value.isascii() and value.isdigit():
                 whom = "" if name == "max-age" else "shared caches: "
                 said.append(f"{whom}fresh for {int(value[:18]):,} seconds")
-                sections.append("5.2.2.1" if name == "max-age" else "5.2.2.10")
+                sections.append("RFC 9111, 5.2.2.1" if name == "max-age" else "RFC 9111, 5.2.2.10")
             elif name in _DIRECTIVES and not value:  # with names of headers in quotes it is about these headers alone
                 said.append(_DIRECTIVES[name][0])
                 sections.append(_DIRECTIVES[name][1])
         if said:
             why = "; ".join(said)
-            yield Note(found[1].span, "caching", f"{why[0].upper()}{why[1:]}.", f"RFC 9111, {', '.join(sections)}")
+            yield Note(found[1].span, "caching", f"{why[0].upper()}{why[1:]}.", _joined(sections))
     if not message.request and (tag := message.line("etag")):
-        kind = "a weak one: the same in meaning, not byte for byte" if tag[0].startswith("W/") else "byte for byte"
+        weak = tag[0].startswith("W/")
+        kind = "a weak one: the same in meaning, though perhaps not byte for byte" if weak else "the same byte for byte"
         why = f"A name for this version of the content ({kind}). The client can ask later whether it still holds."
         yield Note(tag[1].span, "validator", why, "RFC 9110, 8.8.3")
     if (age := message.line("age")) and age[0].isascii() and age[0].isdigit():
@@ -170,24 +177,39 @@ def _caching(message: Message) -> Notes:
         yield Note(age[1].span, "from a cache", why, "RFC 9111, 5.1")
 
 
+def _joined(references: list[str]) -> str:
+    """Several sections of one RFC as one reference: `RFC 9111, 5.2.2.1 and 5.2.2.7`."""
+    first, *others = dict.fromkeys(references)
+    rest = [other.partition(", ")[2] for other in others]
+    return ", ".join([first, *rest[:-1]]) + (f" and {rest[-1]}" if rest else "")
+
+
+_STRONGER = {"if-modified-since": "if-none-match", "if-unmodified-since": "if-match"}
 _CONDITIONS = {
-    "if-none-match": ("only if no version that the client has is current; else 304 without a body", "13.1.2"),
-    "if-modified-since": ("only if it changed after that time; else 304 without a body", "13.1.3"),
-    "if-match": ("only if the version is still the one the client knows, so that no other change is lost; else 412", "13.1.1"),
-    "if-unmodified-since": ("only if it did not change after that time; else 412", "13.1.4"),
-    "if-range": ("for the range only if the version is still the same; else for the whole", "13.1.5"),
+    "if-none-match": ("only if no version that the client has is current; else 304 without a body", "RFC 9110, 13.1.2"),
+    "if-modified-since": ("only if it changed after that time; else 304 without a body", "RFC 9110, 13.1.3"),
+    "if-match": (
+        "only if the version is still one that the client knows, so that no other change is lost; else 412",
+        "RFC 9110, 13.1.1",
+    ),
+    "if-unmodified-since": ("only if it did not change after that time; else 412", "RFC 9110, 13.1.4"),
+    "if-range": ("for the range only if the version is still the same; else for the whole", "RFC 9110, 13.1.5"),
 }
 
 
 def _conditions(message: Message) -> Notes:
     if message.request:
-        for name, (why, section) in _CONDITIONS.items():
+        for name, (why, reference) in _CONDITIONS.items():
             if found := message.line(name):
                 if name == "if-none-match" and message.head.start[0] not in ("GET", "HEAD"):
                     why = why.replace("304 without a body", "412")
                     if found[0].strip() == "*":
                         why = "only if there is nothing yet, so that nothing is overwritten; else 412"
-                yield Note(found[1].span, "condition", f"The request is to be done {why}.", f"RFC 9110, {section}")
+                elif name == "if-match" and found[0].strip() == "*":
+                    why = "only if there is something already; else 412"
+                elif name in _STRONGER and message.line(_STRONGER[name]):
+                    why += f" (servers that know {_STRONGER[name].title()}, which stands here too, must ignore this)"
+                yield Note(found[1].span, "condition", f"The request is to be done {why}.", reference)
     elif message.code == 304:
         why = "What the client has is still current: it uses its own copy, and no body is sent."
         yield Note(message.start.span, "304 Not Modified", why, "RFC 9110, 15.4.5")
@@ -203,8 +225,8 @@ def _ranges(message: Message) -> Notes:
     elif not message.request and (part := message.line("content-range")):
         title = {206: "206 Partial Content", 416: "416 Range Not Satisfiable"}.get(message.code, "range")
         why = f"The body is a part of the whole: {part[0][:80]}." if message.code == 206 else f"What there is: {part[0][:80]}."
-        section = {206: "15.3.7", 416: "15.5.17"}.get(message.code, "14.4")
-        yield Note(part[1].span, title, why, f"RFC 9110, {section}")
+        reference = {206: "RFC 9110, 15.3.7", 416: "RFC 9110, 15.5.17"}.get(message.code, "RFC 9110, 14.4")
+        yield Note(part[1].span, title, why, reference)
 
 
 _SAME_SITE = {
@@ -218,25 +240,39 @@ def _cookies(message: Message) -> Notes:
     for name, value, field in message.lines:
         if name == "cookie" and message.request:
             count = len([pair for pair in value.split(";") if pair.strip()])
-            why = (
-                f"{count} cookie{'s' if count != 1 else ''} that the client keeps for this server, mostly set by earlier"
-                " responses: by them it is known again, for HTTP itself remembers nothing."
-            )
+            why = f"{counted(count, 'cookie')} that the client keeps for this server, usually from earlier responses: by them"
+            why += " it is known again, since HTTP itself remembers nothing."
             yield Note(field.span, "cookies sent", why, "RFC 6265, 5.4")
         elif name == "set-cookie" and not message.request:
             reference = "RFC 6265, 4.1 and 5.2" + ("; RFC 6265bis" if "samesite" in value.lower() else "")
-            yield Note(field.span, f"cookie {value.partition('=')[0].strip()[:40]}", _cookie(value), reference)
+            why = _cookie(value, _moment(message.head.get("date") or ""))
+            yield Note(field.span, f"cookie {value.partition('=')[0].strip()[:40]}", why, reference)
 
 
-def _cookie(value: str) -> str:
+_YEAR = 365 * 24 * 60 * 60  # seconds: servers that delete a cookie give it a time in 1970, mostly its first second
+
+
+def _moment(date: str) -> float | None:
+    """A date of HTTP or of a cookie, in seconds since 1970; None where it is none."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _cookie(value: str, now: float | None) -> str:
+    """What a Set-Cookie header asks of the client. now: when the response was made, as its Date says."""
     parts = (part.strip().partition("=") for part in value.split(";")[1:])
     attributes = {name.strip().lower(): content.strip() for name, _, content in parts}
-    said = []
+    said: list[str] = []
     seconds = attributes.get("max-age", "")
     if seconds.removeprefix("-").isdigit() and seconds.isascii():
         said.append("it is deleted" if int(seconds[:18]) <= 0 else f"the client keeps it for {int(seconds[:18]):,} seconds")
-    elif attributes.get("expires"):
-        said.append(f"the client keeps it until {attributes['expires'][:40]}")
+    elif (end := _moment(attributes.get("expires", ""))) is not None:
+        over = end <= (_YEAR if now is None else now)
+        said.append("it is deleted" if over else f"the client keeps it until {attributes['expires'][:40]}")
     else:
         said.append("the client keeps it until the session ends (the browser is closed)")
     domain = attributes.get("domain", "").removeprefix(".")[:60]
@@ -268,7 +304,7 @@ def _redirects(message: Message) -> Notes:
     why = f"The resource is elsewhere {lasting}: the client is to ask for {found[0][:120]}, {method}."
     if message.code == 303:
         why = f"What answers the request stands elsewhere: the client is to ask for {found[0][:120]}, {method}."
-    yield Note(found[1].span, "redirect", why, f"RFC 9110, {REDIRECTS[message.code]}")
+    yield Note(found[1].span, "redirect", why, REDIRECTS[message.code])
 
 
 def _later(message: Message) -> Notes:
@@ -277,14 +313,14 @@ def _later(message: Message) -> Notes:
     if place is not None and message.code == 201:
         yield Note(place[1].span, "what was made", f"It is at {place[0][:120]}.", "RFC 9110, 10.2.2 and 15.3.2")
     elif place is not None and message.code == 202:
-        why = f"{place[0][:120]} stands for the work that goes on: there the client can ask how it is going."
+        why = f"By custom the client asks at {place[0][:120]} how the work is going: this answer is to point to what tells."
         yield Note(place[1].span, "where to ask later", why, "RFC 9110, 10.2.2 and 15.3.3")
     if not message.request and (after := message.line("retry-after")):
         when = after[0].strip()[:40]
         why = f"in {when} s, not sooner" if when.isdigit() else f"after {when}, not sooner"
         yield Note(after[1].span, "when to ask again", f"The server wishes to be asked again {why}.", "RFC 9110, 10.2.3")
     if message.request and (prefer := message.line("prefer")) and (wait := _WAIT.search(prefer[0])):
-        why = f"The client has {wait[1]} s: the server may hold the answer back so long, in the hope of news."
+        why = f"The client is ready to wait {wait[1]} s for the answer: a server without news may hold it back so long."
         yield Note(prefer[1].span, "it may wait", why, "RFC 7240, 4.3")
 
 
@@ -306,29 +342,32 @@ _ERROR = re.compile(r'error="(?P<code>[^"]*)"(?:\s*,\s*error_description="(?P<de
 def _authentication(message: Message) -> Notes:
     for name, value, field in message.lines:
         scheme, _, secret = value.strip().partition(" ")
-        what, reference = _SCHEMES.get(scheme.lower(), ("a scheme of its own", "RFC 9110, 11.1"))
+        what, reference = _SCHEMES.get(scheme.lower(), ("", "RFC 9110, 11.1"))
+        words = f"{scheme[:20]}: {what}." if what else f"{scheme[:20]}."
         if name in ("authorization", "proxy-authorization") and message.request:
-            why = f"{scheme[:20]}: {what}. {len(secret.strip()):,} characters, not shown here."
+            why = f"{words} {len(secret.strip()):,} characters, not shown here."
             yield Note(field.span, "credentials", why, reference)
         elif name in ("www-authenticate", "proxy-authenticate") and not message.request:
-            title = "who are you?" if message.code in (401, 407) else "challenge"
-            why = f"The client is to ask again with {scheme[:20]}: {what}."
-            if wrong := _ERROR.search(value):
+            refused = message.code in (401, 407)
+            why = f"The client is to ask again with {words}" if refused else f"Credentials might change the answer. {words}"
+            if (wrong := _ERROR.search(value)) and scheme.lower() == "bearer":
                 why += f" What it sent is refused: {(wrong['description'] or wrong['code'])[:120]}."
                 reference = "RFC 6750, 3"
-            yield Note(field.span, title, why, reference)
+            yield Note(field.span, "who are you?" if refused else "challenge", why, reference)
 
 
 def _negotiation(message: Message) -> Notes:
     if message.request and (accept := message.line("accept-encoding")):
-        yield Note(accept[1].span, "codings offered", f"The client can undo: {accept[0][:80]}.", "RFC 9110, 12.5.3")
+        why = f"Of codings of the content the client accepts: {accept[0][:80]}." if accept[0].strip() else ""
+        why = why or "The client wants the content without a coding."
+        yield Note(accept[1].span, "codings offered", why, "RFC 9110, 12.5.3")
     if not message.request and (coding := message.line("content-encoding")):
         why = f"The content is coded with {coding[0][:40]}: lengths and chunks count the coded bytes."
         yield Note(coding[1].span, "content coding", why, "RFC 9110, 8.4")
     if not message.request and (vary := message.line("vary")):
-        why = f"The answer depends on the request's {vary[0][:80]}: a cache keeps one answer for each."
+        why = f"The answer may depend on the request's {vary[0][:80]}: a cache gives it only to who says the same there."
         if vary[0].strip() == "*":
-            why = "The answer depends on more than the request's headers: a cache must ask before it gives it to anybody else."
+            why = "The answer may depend on more than the request's headers: a cache must ask the server each time."
         yield Note(vary[1].span, "vary", why, "RFC 9110, 12.5.5")
 
 
@@ -338,7 +377,8 @@ def _streams(message: Message) -> Notes:
         why = "A stream of events: the response goes on for as long as both sides like, and each event counts when it is whole."
         yield Note(kind[1].span, "event stream", why, "WHATWG HTML, 9.2")
     if message.request and (last := message.line("last-event-id")):
-        why = f"The client was connected before: it has seen everything up to the event with the id {last[0][:60]}."
+        why = f"By its own account the client was connected before, and the last id it got was {last[0][:60]}: the server is to"
+        why += " go on behind that event."
         yield Note(last[1].span, "reconnected", why, "WHATWG HTML, 9.2.4")
     if not message.request and (accept := message.line("sec-websocket-accept")):
         why = (

@@ -40,6 +40,8 @@ class EventStream(StreamParser):
         self._number = 0
 
     def parse(self, reader: Reader, resync: bool) -> Steps[None]:
+        asked = (self.node.info.get("asked") or {}).get("head")
+        self._last_id = (asked.get("last-event-id") or "") if asked is not None else ""  # the source goes on from it
         if resync and not (yield from self._next_event(reader)):
             return
         while True:
@@ -222,19 +224,19 @@ def explain(layer: Layer) -> list[Note]:
     identifier = layer.find("sse.id")
     if identifier is not None and identifier.value:
         why = f"The client remembers {identifier.value[:60]}; when the connection breaks it says so in Last-Event-ID."
-        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.4"))
+        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.6 and 9.2.4"))
     elif identifier is not None:
         why = "The client forgets the last id: when the connection breaks it sends no Last-Event-ID."
-        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.6"))
+        found.append(Note(identifier.span, "id", why, "WHATWG HTML, 9.2.6 and 9.2.3"))
     retry = layer.find("sse.retry")
     if retry is not None:
-        why = f"After the connection breaks the client waits {retry.value:,} ms before it asks again."
-        found.append(Note(retry.span, "retry", why, "WHATWG HTML, 9.2.6"))
+        why = f"After the connection breaks the client waits {retry.value:,} ms, or longer, before it asks again."
+        found.append(Note(retry.span, "retry", why, "WHATWG HTML, 9.2.6 and 9.2.3"))
     comment = layer.find("sse.comment")
     if comment is not None and kind is None:
         why = f"“{str(comment.value)[:60]}”: a line that begins with a colon is ignored; servers send one now and then, so that"
         why += " nobody on the way takes the stream for dead."
-        found.append(Note(comment.span, "comment", why, "WHATWG HTML, 9.2.7"))
+        found.append(Note(comment.span, "comment", why, "WHATWG HTML, 9.2.6 and 9.2.7"))
     return found
 
 

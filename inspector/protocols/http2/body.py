@@ -60,7 +60,7 @@ def explain(layer: Layer) -> list[Note]:
         return []
     why = f"All that the DATA frames of this stream carried in this direction, {body.span.size:,} bytes, in one piece. Frames"
     why += " of other"
-    why += " streams may have come between them; END_STREAM ended it; a content-length that says otherwise would make"
+    why += " streams may have come between them; END_STREAM is what ends it; a content-length that says otherwise would make"
     why += " the message malformed."
     return [Note(body.span, "put together", why, "RFC 9113, 8.1 and 8.1.1")]
 

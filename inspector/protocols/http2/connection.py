@@ -263,7 +263,7 @@ class Http2(StreamParser):
         elif kind == Type.DATA:
             self._sent(reader, side, frame, info)
         elif kind == Type.SETTINGS:
-            self._settings(reader.direction, frame, payload)
+            self._settings(reader.direction, frame, payload, info)
         elif kind == Type.WINDOW_UPDATE and len(payload) == 4:
             self._credit(reader.direction, frame, int.from_bytes(payload, "big") & MAX_WINDOW, info)
         elif kind == Type.RST_STREAM and frame.stream:
@@ -394,11 +394,14 @@ class Http2(StreamParser):
 
     # --- SETTINGS
 
-    def _settings(self, direction: int, frame: Frame, payload: bytes) -> None:
+    def _settings(self, direction: int, frame: Frame, payload: bytes, info: dict[str, Any]) -> None:
         if frame.missing or frame.stream:
             return
         if not frame.flags & Flag.ACK:
-            self.announce(direction, dict(setting_pairs(payload)))
+            told = setting_pairs(payload)
+            if direction != self.client and (Setting.ENABLE_PUSH, 1) in told:
+                self._wrong(info, "setting", "a server must not allow push: PROTOCOL_ERROR (RFC 9113, 6.5.2)", self.client)
+            self.announce(direction, dict(told))
         elif self.sides[1 - direction].pending:
             self.accept(1 - direction)
 

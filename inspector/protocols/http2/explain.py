@@ -32,25 +32,29 @@ SETTING_NOTES = {
         "RFC 9113, 4.2 and 6.5.2",
     ),
     Setting.MAX_HEADER_LIST_SIZE: (
-        "Advice: a message's headers, decoded, should not exceed {value:,} octets (32 are counted for each header).",
+        "Advice: a message's headers, decoded, should not exceed {value:,} octets; each counts 32 on top of name and value.",
         "RFC 9113, 6.5.2",
     ),
 }
 SWITCHES = {
     (Setting.ENABLE_PUSH, 0): ("No PUSH_PROMISE may be sent to this side.", "RFC 9113, 6.5.2 and 8.4"),
-    (Setting.ENABLE_PUSH, 1): ("The server may push responses that nobody has asked for.", "RFC 9113, 6.5.2 and 8.4"),
+    (Setting.ENABLE_PUSH, 1): (
+        "A client that says so takes responses that it has not asked for, which is the default; a server must not say it.",
+        "RFC 9113, 6.5.2 and 8.4",
+    ),
     (Setting.ENABLE_CONNECT_PROTOCOL, 1): (
-        "Extended CONNECT is understood: a client may open a WebSocket inside one stream of this connection.",
+        "Extended CONNECT is understood: a client may open a tunnel for a protocol, such as a WebSocket, inside one stream.",
         "RFC 8441, 3",
     ),
     (Setting.NO_RFC7540_PRIORITIES, 1): (
-        "The dependencies and weights of RFC 7540 are not used here; the `priority` header and PRIORITY_UPDATE take over.",
+        "A client that says so does not use the dependencies and weights of RFC 7540, a server ignores them; the `priority`"
+        " header and PRIORITY_UPDATE may stand in for them.",
         "RFC 9218, 2.1",
     ),
 }
 # Whether a request may be sent again after its stream was reset with a code.
 RETRY = {
-    7: "The server did not start on the request: it is safe to send it again, even a POST.",
+    7: "What was to happen on the stream has not begun: a request is safe to send again, even a POST.",
     8: "The sender no longer needs the stream. A request may have been processed in part.",
     11: "The peer thinks that it is being overloaded: slow down before anything is sent again.",
     13: "The request is to be made over HTTP/1.1.",
@@ -108,7 +112,7 @@ def _settings(layer: Layer) -> list[Note]:
             text, reference = SWITCHES[which, value]
             notes.append(Note(group.span, Setting(which).name, text, reference))
         elif which > 9 and which & 0x0F0F == 0x0A0A:
-            why = "An identifier that nobody has defined: the other side must ignore it, and is kept in practice."
+            why = "An identifier that nobody has defined: the other side must ignore it, and shows by this that it does."
             notes.append(Note(group.span, "greased", why, "RFC 9113, 6.5.2"))
     return notes
 
@@ -161,7 +165,7 @@ def _headers(layer: Layer) -> list[Note]:
         notes.append(Note(layer.span, "more headers", why, "RFC 9113, 4.3 and 6.10"))
     weight = layer.find("http2.headers.weight")
     if weight is not None:
-        notes.append(Note(weight.span, "priority", _PRIORITY, "RFC 9113, 5.3.2; RFC 9218", Rank.BACKGROUND))
+        notes.append(Note(weight.span, "priority", _PRIORITY, "RFC 9113, 5.3.1 and 5.3.2; RFC 9218, 2", Rank.BACKGROUND))
     return notes
 
 
@@ -195,7 +199,7 @@ _PSEUDO = {
         "no request line",
         "Names with a colon are pseudo-headers: :method, :scheme, :authority and :path say what HTTP/1 says in its request line"
         " and Host. They stand before all other headers.",
-        "RFC 9113, 8.3.1",
+        "RFC 9113, 8.3 and 8.3.1",
     ),
     ":status": (
         "no status line",
@@ -221,7 +225,7 @@ _REPRESENTATIONS = {
     ),
     "Literal Header Field Never Indexed": (
         "never indexed",
-        "No table on the way may keep this value: it is a secret that could otherwise be guessed by the sizes of messages.",
+        "No table on the way may keep this value: its sender holds that it could be guessed from the sizes of messages.",
         "RFC 7541, 6.2.3 and 7.1.3",
     ),
     "Maximum Dynamic Table Size Change": (
@@ -230,7 +234,7 @@ _REPRESENTATIONS = {
         "RFC 7541, 4.2 and 6.3",
     ),
 }
-_PRIORITY = "Advice on the order of responses in the scheme of RFC 7540, which RFC 9113 has given up: most servers ignore it."
+_PRIORITY = "Advice on the order of responses in the scheme of RFC 7540, which RFC 9113 deprecates: many servers ignored it."
 
 
 def _rst_stream(layer: Layer) -> list[Note]:
@@ -253,7 +257,7 @@ def _goaway(layer: Layer) -> list[Note]:
     if last is None or error is None:
         return []
     if last.value == (1 << 31) - 1 and not error.value:
-        why = "A warning: the connection will end, and no new streams should be opened; another GOAWAY will name the last one."
+        why = "A warning: the connection will end, and no new streams may be opened. Another GOAWAY may name the last one."
     else:
         why = (
             f"Streams above {last.value} that the other side has opened were not processed and are safe to repeat on a new"
@@ -261,7 +265,7 @@ def _goaway(layer: Layer) -> list[Note]:
         )
     notes = [Note(last.span, "the last stream", why, "RFC 9113, 6.8")]
     if error.value:
-        why = "The whole connection has failed with this error; its sender closes it."
+        why = "The whole connection has failed with this error: behind it the sender must close the connection."
         notes.append(Note(error.span, ERRORS.get(error.value, "unknown error"), why, "RFC 9113, 5.4.1 and 7"))
     return notes
 
@@ -283,13 +287,13 @@ def _push_promise(layer: Layer) -> list[Note]:
         return []
     why = (
         f"The server answers a request that it expects and that was not made; the response comes on stream {promised.value},"
-        " which has an even number as all that a server opens. Browsers have given push up."
+        " which has an even number as all that a server opens. To guess well what will be asked for is hard, so push is rare."
     )
     return [Note(promised.span, "promise", why, "RFC 9113, 5.1.1, 6.6 and 8.4"), *_headers(layer)]
 
 
 def _priority(layer: Layer) -> list[Note]:
-    return [Note(layer.span, "priority", _PRIORITY, "RFC 9113, 5.3.2 and 6.3")]
+    return [Note(layer.span, "priority", _PRIORITY, "RFC 9113, 5.3.1, 5.3.2 and 6.3")]
 
 
 def _priority_update(layer: Layer) -> list[Note]:

@@ -53,6 +53,11 @@ SETTING_FIELDS = {
     Setting.ENABLE_CONNECT_PROTOCOL: "http2.settings.extended_connect",
     Setting.NO_RFC7540_PRIORITIES: "http2.settings.no_rfc7540_priorities",
 }
+SWITCHES = {
+    Setting.ENABLE_PUSH: "RFC 9113, 6.5.2",
+    Setting.ENABLE_CONNECT_PROTOCOL: "RFC 8441, 3",
+    Setting.NO_RFC7540_PRIORITIES: "RFC 9218, 2.1",
+}
 # Headers with a field of their own, Wireshark's names: `:path` is http2.headers.path, `user-agent` http2.headers.user_agent.
 HEADERS = (
     ":authority", ":path", ":method", ":scheme", "accept", "accept-charset", "accept-encoding", "accept-language",
@@ -277,8 +282,8 @@ def settings(c: Cursor) -> None:
             value = c.uint(SETTING_FIELDS.get(which, "http2.settings.unknown"), 4)  # type: ignore[call-overload]
             group.text = f"{SETTINGS.get(which, f'{which:#06x} (unknown)')} = {value:,}"
         told.append(group.text)
-        if (which == Setting.ENABLE_PUSH and value > 1) or (which == Setting.ENABLE_CONNECT_PROTOCOL and value > 1):
-            c.issue("setting", f"{SETTINGS[which]} is 0 or 1: PROTOCOL_ERROR (RFC 9113, 6.5.2; RFC 8441, 3)", Severity.ERROR)
+        if which in SWITCHES and value > 1:
+            c.issue("setting", f"{SETTINGS[which]} is 0 or 1: PROTOCOL_ERROR ({SWITCHES[Setting(which)]})", Severity.ERROR)
         elif which == Setting.INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
             c.issue("setting", "a window of more than 2^31-1: FLOW_CONTROL_ERROR (RFC 9113, 6.5.2)", Severity.ERROR)
         elif which == Setting.MAX_FRAME_SIZE and not 16_384 <= value < 1 << 24:

@@ -109,7 +109,7 @@ class Messages:
         if wrong:
             info.setdefault("issues", []).extend((code, text, None) for code, text in wrong)
         if not from_client and (role == "trailers" or ends):
-            self._call_status(stream, direction, last.packet, headers, info)
+            self._call_status(stream, direction, last.packet, headers, role, info)
         if ends:
             self.end(stream, direction, last.packet)
 
@@ -194,8 +194,11 @@ class Messages:
                     stream.feeds[each] = Feed(child)
         stream.call["encoding"][side] = head.get("grpc-encoding") or "identity"
 
-    def _call_status(self, stream: Stream, direction: int, packet: int, headers: list[Header], info: dict[str, Any]) -> None:
-        """The outcome of a gRPC call stands in its last header block: a unit of its own, behind the call's messages."""
+    def _call_status(
+        self, stream: Stream, direction: int, packet: int, headers: list[Header], role: str, info: dict[str, Any]
+    ) -> None:
+        """The outcome of a gRPC call stands in its last header block, or in the only one (`alone`): a unit of its own, behind
+        the call's messages."""
         told = [header for header in headers if header.name.startswith(b"grpc-") and header.span is not None]
         if not any(header.name == b"grpc-status" for header in told):
             return
@@ -206,7 +209,7 @@ class Messages:
             for header in headers
             if header.span is not None and low <= header.span.start and header.span.stop <= high
         ]
-        more = {"headers": inside, "call": stream.call, "asked": stream.asked}
+        more = {"headers": inside, "call": stream.call, "asked": stream.asked, "alone": role == "response"}
         if stream.call is None:  # a call whose beginning is not here
             info["outcome"] = (low, high, more)
             return
@@ -338,6 +341,12 @@ _ARTICLES = {
 }  # fmt: skip
 
 
+def _normal(authority: bytes | None, scheme: bytes | None) -> bytes | None:
+    """An authority as it is compared: in lower case, without the scheme's own port (RFC 9113, 8.3.1; RFC 3986, 6.2.3)."""
+    port = {b"http": b":80", b"https": b":443"}.get(scheme or b"", b"")
+    return authority.lower().removesuffix(port).removesuffix(b":") if authority is not None else None
+
+
 def _missing(role: str, said: Said, pseudo: set[bytes]) -> list[tuple[str, str]]:
     if role in ("response", "interim"):
         return [] if b":status" in pseudo else [("pseudo-header", "a response without :status (RFC 9113, 8.3.2)")]
@@ -348,7 +357,7 @@ def _missing(role: str, said: Said, pseudo: set[bytes]) -> list[tuple[str, str]]
     found = [("pseudo-header", f"a request without {decode(name)} (RFC 9113, 8.3.1)") for name in sorted(needed - pseudo)]
     if plain_connect and pseudo & {b":scheme", b":path"}:
         found.append(("pseudo-header", "CONNECT has no :scheme and no :path (RFC 9113, 8.5)"))
-    authority, host = said.get(b":authority"), said.get(b"host")
+    authority, host = (_normal(said.get(name), said.get(b":scheme")) for name in (b":authority", b"host"))
     if authority is not None and host is not None and authority != host:
         found.append(("authority", "Host and :authority differ: two servers may read two different sites (RFC 9113, 8.3.1)"))
     return found

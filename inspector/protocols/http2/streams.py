@@ -49,7 +49,7 @@ _ENDED = Wrong("STREAM_CLOSED", "its sender has already ended its half of the st
 _CLOSED = Wrong("STREAM_CLOSED", "the stream is closed (RFC 9113, 5.1)")
 _RESET = Wrong("STREAM_CLOSED", "its sender has reset the stream and must send nothing more on it (RFC 9113, 5.1 and 5.4.2)")
 _RESERVED = Wrong(
-    "PROTOCOL_ERROR", "on a promised stream the client sends nothing but RST_STREAM, PRIORITY, WINDOW_UPDATE (5.1)"
+    "PROTOCOL_ERROR", "on a promised stream the client sends nothing but RST_STREAM, PRIORITY, WINDOW_UPDATE (RFC 9113, 5.1)"
 )
 _UNSTARTED = Wrong("PROTOCOL_ERROR", "a promised stream starts with the server's HEADERS (RFC 9113, 5.1)")
 _USED = Wrong("PROTOCOL_ERROR", "a promise must name an idle stream (RFC 9113, 5.1.1 and 6.6)")

@@ -284,8 +284,11 @@ def _close(c: Cursor, body: Cursor) -> None:
         reason = body.string("websocket.payload.close.reason", body.remaining)
         _check_text(c, reason, body.last.span)
     c.layer.summary = f"Close {code} {CLOSE_CODES.get(code, '')} {reason}".rstrip()
-    if code in (1004, 1005, 1006, 1015) or code < 1000 or code >= 5000:
-        c.issue("close-code", f"{code} must not stand in a frame (RFC 6455, 7.4.1 and 7.4.2)", Severity.ERROR, at)
+    if code in (1005, 1006, 1015):
+        c.issue("close-code", f"{code} is for programs, and must not stand in a frame (RFC 6455, 7.4.1)", Severity.ERROR, at)
+    elif code == 1004 or code < 1000 or code >= 5000:
+        text = f"{code} has no meaning that has been defined (RFC 6455, 7.4.1 and 7.4.2)"
+        c.issue("close-code", text, Severity.ERROR, at)
 
 
 def _check_text(c: Cursor, text: str, span: Span) -> None:
@@ -338,14 +341,14 @@ def explain(layer: Layer) -> list[Note]:
         why = "The message is compressed: its frames hold deflate data, whose last four bytes, 00 00 ff ff, are not sent."
         notes.append(Note(reserved.span, "permessage-deflate", why, "RFC 7692, 6 and 7.2.1", Rank.DETAIL))
     if opcode == Opcode.PING:
-        why = "The other side must answer with a Pong that repeats these bytes: a test of life."
-        notes.append(Note(layer.span, "ping", why, "RFC 6455, 5.5.2"))
+        why = "The other side must answer with a Pong that repeats these bytes, unless it has got a Close: a test of life."
+        notes.append(Note(layer.span, "ping", why, "RFC 6455, 5.5.2 and 5.5.3"))
     elif opcode == Opcode.PONG:
         notes.append(Note(layer.span, "pong", "The answer to a Ping, or a heartbeat that nobody asked for.", "RFC 6455, 5.5.3"))
     elif opcode == Opcode.CLOSE:
         code = layer.value("websocket.payload.close.status_code")
         meaning = CLOSE_CODES.get(code, _range(code)) if code is not None else "No code and no reason are given"
-        why = f"{meaning}. Each side sends one Close frame; after both, the server closes the TCP connection."
+        why = f"{meaning}. Each side sends one Close frame; after both, the server is to close the TCP connection first."
         notes.append(Note(layer.span, "close", why, "RFC 6455, 5.5.1, 7.1.1 and 7.4"))
     return notes
 
@@ -361,7 +364,7 @@ def explain_message(layer: Layer) -> list[Note]:
 def _range(code: int) -> str:
     """Who gives a code its meaning that no registry here names (RFC 6455, 7.4.2)."""
     if 3000 <= code < 4000:
-        return f"Code {code}, which a library or framework may have registered"
+        return f"Code {code}, which a library or framework may have registered with IANA"
     return f"Code {code}, which only the application knows" if 4000 <= code < 5000 else f"Code {code}, which has no meaning"
 
 
