@@ -25,7 +25,8 @@ BOXES = {
 class Level(NamedTuple):
     """One of the seven.
 
-    layers: what stands there; text: one line; overhead: bytes of its own; why: why it is empty, or who reads it on the way.
+    layers: what stands there; text: one line; overhead: bytes of its headers, for layers 2 to 4, above which headers and
+    content are not told apart by where they lie; why: why it is empty, or who reads it on the way.
     """
 
     osi: int
@@ -41,7 +42,7 @@ def lens(result: Dissection, interface: Interface | None, gap_ns: int | None = N
     levels = []
     for osi in range(7, 0, -1):
         layers = [layer for layer in result.layers if layer.osi == osi and not layer.quoted]
-        overhead = sum(span.size for layer in layers for span in layer.own_spans())
+        overhead = sum(span.size for layer in layers for span in layer.own_spans()) if osi <= 4 else 0
         if layers:
             titles = list(dict.fromkeys(layer.title for layer in layers))
             text = ", ".join(titles)

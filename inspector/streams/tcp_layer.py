@@ -217,6 +217,15 @@ def _states(layer: Layer, states: States, packet: int, direction: int) -> None:
 
 def completeness(bits: int) -> str:
     """Which parts of a conversation the capture has, as Wireshark counts them: `SYN, SYN ACK, ACK, data, FIN (31)`."""
+    return f"{parts(bits)} ({bits})"
+
+
+def parts(bits: int) -> str:
+    """The names of these parts: `SYN, SYN ACK, ACK, data, FIN`."""
     names = ("SYN", "SYN ACK", "ACK", "data", "FIN", "RST")
-    found = ", ".join(name for at, name in enumerate(names) if bits >> at & 1)
-    return f"{found or 'nothing'} ({bits})"
+    return ", ".join(name for at, name in enumerate(names) if bits >> at & 1) or "nothing"
+
+
+def complete(bits: int) -> bool:
+    """The capture has the conversation from its three-way handshake to a FIN or a reset."""
+    return bits & 7 == 7 and bits & 48 != 0

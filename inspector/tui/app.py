@@ -10,9 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from inspector.session import Session
-from inspector.tui.commands import CaptureCommands
+from inspector.tui.commands import Commands
 from inspector.tui.screens.capture import CaptureScreen
-from inspector.tui.screens.help import HelpScreen
 from inspector.tui.screens.home import HomeScreen
 
 
@@ -21,7 +20,7 @@ class InspectorApp(App[None]):
 
     TITLE = "osi-inspect"
     CSS_PATH = "inspector.tcss"
-    COMMANDS = App.COMMANDS | {CaptureCommands}
+    COMMANDS: ClassVar = {Commands}  # of Textual's own none: they speak of widgets
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("Q", "quit", "Quit", show=False),
         Binding("colon", "command_palette", "Commands", show=False),
@@ -50,7 +49,8 @@ class InspectorApp(App[None]):
         self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen())
+        if isinstance(self.screen, CaptureScreen | HomeScreen):
+            self.push_screen(self.screen.help())
 
 
 def run(session: Session | None, start: int | None = None, lesson: bool = False) -> None:

@@ -17,6 +17,16 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
+def between(ends: tuple[str, str], width: int, tails: tuple[str, str] = ("", "")) -> str:
+    """`client → server`, filled to `width` cells; the longer name gives way first. tails: what follows a name, and is kept."""
+    names, sizes = list(ends), [cell_len(name) for name in ends]
+    room = width - cell_len(f"{tails[0]} → {tails[1]}")
+    if sum(sizes) > room:
+        for at, longest in enumerate((max(room - sizes[1], room - room // 2), max(room - sizes[0], room // 2))):
+            names[at] = fit(names[at], min(sizes[at], longest))
+    return fit(f"{names[0]}{tails[0]} → {names[1]}{tails[1]}", width)
+
+
 def right(text: str, width: int) -> str:
     """Like `fit`, set to the right."""
     return " " * max(width - cell_len(text), 0) + fit(text, min(cell_len(text), width))

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Static
 from textual.worker import get_current_worker
@@ -24,6 +25,7 @@ from inspector.session import Session
 from inspector.tui.cells import fit
 from inspector.tui.finding import Found, search, wanted
 from inspector.tui.messages import Asked, Copied, Decrypts, GoTo, Loaded, Matched, ShowFlow
+from inspector.tui.screens.help import HelpScreen
 from inspector.tui.taking import save_body
 from inspector.tui.views import VIEWS
 from inspector.tui.views.packets import PacketsView
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from inspector.tui.widgets.lesson_pane import LessonPane
 
 NARROW = (110, 36)  # columns and lines below which the panes give up their frames
+WIDE = 130  # columns from which on Why stands under the layers, its lines long enough to read, beside sixteen bytes a line
 TELL = 0.2  # seconds between two looks at how far loading is
 NAME = 12  # columns that a title keeps for the name of the capture where there is little room
 TINY = 20  # lines below which only the list is left
@@ -51,7 +54,7 @@ class CaptureScreen(Screen[None]):
         *[Binding(key, f"view('{key}')", view.title, show=False) for key, view in VIEWS.items()],
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("ctrl+f", "search", "Search"),
+        Binding("ctrl+f", "search", "Search", show=False),
         Binding("w", "save", "Save", show=False),
         Binding("n", "again(1)", "Next match", show=False),
         Binding("N", "again(-1)", "Match before", show=False),
@@ -61,7 +64,7 @@ class CaptureScreen(Screen[None]):
         Binding("backspace", "lesson_back", "Stop before", show=False),
         Binding("backslash", "zoom", "Zoom", key_display="\\", show=False),
         Binding("colon", "app.command_palette", "Commands", key_display=":"),
-        Binding("q", "leave", "Back"),
+        Binding("q", "leave", "Leave"),
         Binding("escape", "back", "Back", show=False),
     ]
 
@@ -80,8 +83,10 @@ class CaptureScreen(Screen[None]):
         self._decrypted = False  # a conversation opens with the secrets that are known
         self._early = False  # the view was shown before there was a packet to show it of
         self._overwrite = ""  # the file that may be written over: it was asked
+        self._came_from = ""  # the view that led to the one that is shown, where Esc goes back to
 
     def compose(self) -> ComposeResult:
+        self._fit(self.app.size)  # before the first layout: what is in view is asked for, and scrolled to, once
         yield Static(id="title", markup=False)
         yield TabLine([(key, *choice) for key, choice in VIEWS.items()], id="views")
         self._views["packets"] = packets = PacketsView(self.session)
@@ -110,9 +115,14 @@ class CaptureScreen(Screen[None]):
         self.session.source.stop()  # a pipe that is still open must not keep the program
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < NARROW[0] or event.size.height < NARROW[1], "narrow")
-        self.set_class(event.size.height < TINY, "tiny")
+        self._fit(event.size)
         self._title()
+
+    def _fit(self, size: Size) -> None:
+        narrow = size.width < NARROW[0] or size.height < NARROW[1]
+        self.set_class(narrow, "narrow")
+        self.set_class(not narrow and size.width >= WIDE, "wide")
+        self.set_class(size.height < TINY, "tiny")
 
     # --- loading, in a thread
 
@@ -214,18 +224,27 @@ class CaptureScreen(Screen[None]):
         self._views[name].enter(flow, number)
 
     async def action_view(self, key: str) -> None:
+        self._came_from = ""
         await self.show(VIEWS[key].name)
 
     @on(TabLine.Chosen)
     async def _tab(self, event: TabLine.Chosen) -> None:
+        self._came_from = ""
         await self.show(event.name)
 
     @on(GoTo)
     async def _go_to(self, event: GoTo) -> None:
+        self._leads()
         await self.go_to(event.number)
+
+    def _leads(self) -> None:
+        """The view that is shown leads to another one."""
+        name = self.query_one(TabLine).active
+        self._came_from = name if name != "packets" else self._came_from
 
     @on(ShowFlow)
     async def _show_flow(self, event: ShowFlow) -> None:
+        self._leads()
         if event.view == "packets":
             await self.show("packets")
             self._narrow(self.session.index.flow_packets(event.flow), self._flow_words(event.flow))
@@ -449,6 +468,16 @@ class CaptureScreen(Screen[None]):
             return self._lesson is not None and self._lesson.display
         return True
 
+    # --- help
+
+    def help(self) -> HelpScreen:
+        """What the view shows, and the keys."""
+        return HelpScreen(self.view.title, self.view.tells, [*self.view.keys, *self.keys()])
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys of this screen that not every capture has."""
+        return [("L space", "the lesson on this capture; the answer, the next stop")] if self.session.lesson else []
+
     # --- the command palette
 
     def commands(self) -> list[tuple[str, str, Callable[[], Any]]]:
@@ -485,8 +514,8 @@ class CaptureScreen(Screen[None]):
 
     # --- keys
 
-    def action_back(self) -> None:
-        """What is open closes, what runs stops; then the filter goes; then the keys go to the main pane."""
+    async def action_back(self) -> None:
+        """What is open closes, what runs stops; then the filter goes; then the view that led here comes back."""
         if self.query_one(AskLine).open:
             self._close_line()
         elif self.maximized is not None:
@@ -500,6 +529,9 @@ class CaptureScreen(Screen[None]):
         elif self._lesson is not None and self._lesson.display:
             self._lesson.display = False
             self._taught()
+        elif self._came_from:
+            name, self._came_from = self._came_from, ""
+            await self.show(name)
         else:
             self.view.focus_main()
 

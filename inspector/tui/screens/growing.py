@@ -26,7 +26,7 @@ class GrowingScreen(CaptureScreen):
     """A capture that grows. What it comes from is the business of the classes below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("F", "follow", "Follow"),
+        Binding("F", "follow", "Newest"),
         Binding("space", "pause", "Pause"),
     ]
 
@@ -138,10 +138,13 @@ class GrowingScreen(CaptureScreen):
         self.paused = not self.paused and not self.session.complete
         self._title()
 
+    def keys(self) -> list[tuple[str, str]]:
+        return [("F space S", "stay with the newest packet; hold the screen still, and on; stop")]
+
     def commands(self) -> list[tuple[str, str, Callable[[], Any]]]:
         """Those of every capture, and those of one that grows."""
         return [
-            ("Follow", "stay with the newest packet (key F)", self.action_follow),
+            ("Newest packet", "stay with it as packets come (key F)", self.action_follow),
             ("Pause or resume", "hold the screen still; the capture goes on (key space)", self.action_pause),
             *super().commands(),
         ]

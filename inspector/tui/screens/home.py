@@ -1,7 +1,10 @@
-"""The home screen: the bundled captures, and what each teaches."""
+"""The home screen: the files opened last, the bundled captures, and what each teaches."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from time import localtime, strftime
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,8 +18,23 @@ from textual.widgets.option_list import Option
 
 from inspector.core.text import printable
 from inspector.sources.bundled import bundled
+from inspector.tui.cells import octets
 from inspector.tui.recent import recent_files
+from inspector.tui.screens.help import HelpScreen
 from inspector.tui.widgets.key_line import KeyLine
+
+TITLE = " Enter opens a capture, l its lesson; your own: osi-inspect open FILE"
+TELLS = (
+    "Packet captures, taken apart layer by layer and byte by byte: every byte knows where it came from. Each bundled capture "
+    "shows one thing, from a page that curl fetches to losses, TLS, HTTP/2 and streams of events. Its lesson asks a question "
+    "at each stop, and answers it with the packets."
+)
+KEYS = (
+    ("Enter  l", "open the capture; open it with its lesson"),
+    ("T  :", "light or dark; all commands"),
+    ("q", "quit"),
+)
+NAME = 22  # cells of a name
 
 
 class HomeScreen(Screen[None]):
@@ -31,7 +49,7 @@ class HomeScreen(Screen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        yield Static(" osi-inspect · choose a capture: Enter opens it, l begins the lesson on it", id="title", markup=False)
+        yield Static(TITLE, id="title", markup=False)
         yield OptionList(id="captures", classes="pane")
         with VerticalScroll(id="why", classes="pane"):
             yield Static(id="why-text", markup=False)
@@ -42,21 +60,24 @@ class HomeScreen(Screen[None]):
         self._recent = recent_files()
         options = self.query_one(OptionList)
         options.border_title = "Captures"
-        for capture in self._captures:
-            options.add_option(
-                Option(Text.assemble((f"{capture.name:<22}", "bold"), capture.title), id=f"bundled:{capture.name}")
-            )
         for path in self._recent:
-            options.add_option(Option(Text.assemble(("recent  ", "dim"), printable(path)), id=f"file:{path}"))
+            folder, name = os.path.split(path)
+            label = Text.assemble((f"{printable(name):<{NAME}}", "bold"), " ", (printable(folder), "dim"))
+            options.add_option(Option(label, id=f"file:{path}"))
+        if self._recent:
+            options.add_option(None)
+        for capture in self._captures:
+            label = Text.assemble((f"{capture.name:<{NAME}}", "bold"), capture.title)
+            options.add_option(Option(label, id=f"bundled:{capture.name}"))
         options.highlighted = 0 if options.option_count else None
         options.focus()
-        self.query_one("#why").border_title = "What it teaches"
 
     @on(OptionList.OptionHighlighted)
     def _show(self, event: OptionList.OptionHighlighted) -> None:
-        name = (event.option.id or "").removeprefix("bundled:")
-        found = next((capture for capture in self._captures if capture.name == name), None)
-        self.query_one("#why-text", Static).update(found.teaches if found else "A capture that you opened before.")
+        kind, _, name = (event.option.id or "").partition(":")
+        found = next((capture for capture in self._captures if kind == "bundled" and capture.name == name), None)
+        self.query_one("#why").border_title = "What it teaches" if found else "Opened before"
+        self.query_one("#why-text", Static).update(found.teaches if found else _about(name))
         self.refresh_bindings()
 
     @on(OptionList.OptionSelected)
@@ -87,6 +108,19 @@ class HomeScreen(Screen[None]):
             return
         self.app.push_screen(CaptureScreen(session, lesson=lesson))
 
+    def help(self) -> HelpScreen:
+        """What is shown, and the keys."""
+        return HelpScreen("osi-inspect", TELLS, KEYS, everywhere=())
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only bundled captures have lessons."""
         return action != "open" or parameters != (True,) or self._chosen[0] == "bundled"
+
+
+def _about(path: str) -> str:
+    """What is known of a file without reading it."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return "It is no longer there."
+    return f"{octets(found.st_size)}, written {strftime('%Y-%m-%d %H:%M', localtime(found.st_mtime))}"

@@ -106,6 +106,14 @@ class CardsView(View):
 
     key = "cards"
     title = "Cards"
+    tells = (
+        "Eight properties of each protocol of the packet, and the bytes in it that show them."
+    )
+    keys = (
+        ("[ ]", "the protocol below; above"),
+        ("a", "one, or several side by side"),
+        ("← → Enter", "choose one of the packets; go there"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("[", "turn(-1)", "Protocol below, above", key_display="[ ]"),
         Binding("]", "turn(1)", "Protocol above", show=False),

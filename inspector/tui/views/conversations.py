@@ -18,8 +18,8 @@ from inspector.core.field import address_text
 from inspector.core.text import counted, printable
 from inspector.session import Session
 from inspector.streams.endings import Endings
-from inspector.streams.tcp_layer import completeness
-from inspector.tui.cells import fit, octets, right, seconds
+from inspector.streams.tcp_layer import complete, parts
+from inspector.tui.cells import between, fit, octets, right, seconds
 from inspector.tui.messages import ShowFlow
 from inspector.tui.views.view import View
 from inspector.tui.widgets.line_list import LineList, Piece
@@ -43,18 +43,18 @@ NUMBERS = (
 LEFT = (Column("id", "Id", 9), Column("application", "Application", 17), Column("ends", "From → To", 0))
 RIGHT = (Column("start", "Begins", 10, True), Column("duration", "Lasts", 9, True))
 ENDED, PROCESS = Column("ended", "Ended", 10), Column("process", "Process", 22)
-NARROW = 95  # columns from which on how it ended has a cell
-WIDE, WIDER = 110, 140  # columns from which on both ways have their own cells, and the beginning has one
+NARROW = 95  # columns from which on there are cells for how it ended and how long it lasted
+WIDE, WIDER = 130, 140  # columns from which on both ways have their own cells, and the beginning has one
 UNSORTED = ("application", "process")  # they are found out for what is in view only
 TCP = 6
 MAX_FOLLOWED = 20_000  # segments of a conversation that is followed to say in which phase it was closed
 
 
 class Known(NamedTuple):
-    """What was found out of a conversation in view: what it speaks, its named ends, and the process that had it."""
+    """What was found out of a conversation in view: what it speaks, the names of its ends, and the process that had it."""
 
     application: str
-    ends: str
+    ends: tuple[str, str]
     process: str
 
 
@@ -164,7 +164,7 @@ class ConversationTable(LineList):
                 return
             comments = self._session.comments(self._session.index.flows.first[flow])
             process = next(filter(None, map(Process.named, comments)), "")
-            self._known[flow] = Known(self._session.application(flow), self._ends(flow, named), printable(process))
+            self._known[flow] = Known(self._session.application(flow), self._names(flow, named), printable(process))
             self._processes = self._processes or bool(process)
         self.app.call_from_thread(self.refresh)
 
@@ -176,10 +176,9 @@ class ConversationTable(LineList):
         if missing:
             self._find_out(missing)
 
-    def _ends(self, flow: int, name: Callable[[bytes], str]) -> str:
-        flows = self._session.index.flows
-        source, destination = (name(address) for address in flows.addresses(flow))
-        return f"{source}:{flows.sport(flow)} → {destination}:{flows.dport(flow)}"
+    def _names(self, flow: int, name: Callable[[bytes], str]) -> tuple[str, str]:
+        source, destination = self._session.index.flows.addresses(flow)
+        return name(source), name(destination)
 
     # --- drawing
 
@@ -188,9 +187,9 @@ class ConversationTable(LineList):
         if width < WIDE:
             numbers = (Column("packets", "Packets", 8, True), Column("bytes", "Bytes", 8, True))
         process = [PROCESS] if self._processes and width >= WIDE else []
-        first = [column if width >= NARROW else column._replace(width=min(column.width, 12)) for column in LEFT]
+        first = [column if width >= WIDE else column._replace(width=min(column.width, 12)) for column in LEFT]
         ended = [ENDED] if width >= NARROW else []  # the pane below says it, too
-        columns = [*first, *process, *ended, *numbers, *(RIGHT if width >= WIDER else RIGHT[1:])]
+        columns = [*first, *process, *ended, *numbers, *(RIGHT if width >= WIDER else RIGHT[1:] if ended else ())]
         left = max(width - sum(column.width + 1 for column in columns) - 2, 12)
         return [column if column.width else column._replace(width=left) for column in columns]
 
@@ -209,12 +208,15 @@ class ConversationTable(LineList):
         flow = int(self._order[position])
         flows, session = self._session.index.flows, self._session
         protocol = "TCP" if flows.protocol(flow) == TCP else "UDP"
-        known = self._known.get(flow) or Known("…", self._ends(flow, address_text), "")
+        known = self._known.get(flow) or Known("…", self._names(flow, address_text), "")
         sent, received = self._packets[flow].tolist()
         bytes_sent, bytes_received = self._octets[flow].tolist()
         begin = int(self._first_ns[flow]) - session.time_of(1)
+        columns = self._columns(width)
+        room = next(column.width for column in columns if column.name == "ends")
+        ends = between(known.ends, room, (f":{flows.sport(flow)}", f":{flows.dport(flow)}"))
         cells = {
-            "id": f"{protocol} {flows.stream[flow]}", "application": known.application, "ends": known.ends,
+            "id": f"{protocol} {flows.stream[flow]}", "application": known.application, "ends": ends,
             "process": known.process, "ended": self._endings.of(flow).words if protocol == "TCP" else "",
             "sent": f"{sent:,}", "received": f"{received:,}", "packets": f"{sent + received:,}",
             "bytes_sent": octets(bytes_sent), "bytes_received": octets(bytes_received),
@@ -222,7 +224,7 @@ class ConversationTable(LineList):
             "start": f"{begin / 1e9:.4f}", "duration": seconds(int(self._last_ns[flow] - self._first_ns[flow])),
         }  # fmt: skip
         mark = "▶ " if position == self.position else "  "
-        texts = [(right if c.right else fit)(cells[c.name], c.width) for c in self._columns(width)]
+        texts = [(right if c.right else fit)(cells[c.name], c.width) for c in columns]
         return [(mark + " ".join(texts), "")]
 
     def moved(self) -> None:
@@ -262,6 +264,14 @@ class ConversationsView(View):
 
     key = "conversations"
     title = "Conversations"
+    tells = (
+        "Who talked with whom over TCP and UDP, and how it ended."
+    )
+    keys = (
+        ("Enter", "only its packets (Esc shows all again)"),
+        ("l s f", "its ladder, stream, or what it said"),
+        ("o r", "order by another column, or click its title; the other way round"),
+    )
 
     def compose(self) -> ComposeResult:
         yield ConversationTable(self.session, id="conversations", classes="pane")
@@ -288,15 +298,19 @@ class ConversationsView(View):
         session, flows = self.session, self.session.index.flows
         if flows.protocol(flow) == TCP:
             states = session.tcp(flow).states
-            now = [state.title if state else "not seen" for state in states.at(session.count)]
-            yield f"From is {now[0]}, To is {now[1]} at the end of the capture; it has {completeness(states.completeness)}."
+            names = [session.name(address, session.count) for address in flows.addresses(flow)]
+            ends = [f"{name}:{port}" for name, port in zip(names, (flows.sport(flow), flows.dport(flow)), strict=True)]
+            first, second = (state.title if state else "of unknown state" for state in states.at(session.count))
+            now = f"Both ends are {first}" if first == second else f"{ends[0]} is {first}, {ends[1]} is {second}"
             if states.closed_first is not None:
-                who, how = ("From", "To")[states.closed_first], "a FIN" if states.closed_by == "FIN" else "a reset"
+                who, how = ends[states.closed_first], "a FIN" if states.closed_by == "FIN" else "a reset"
                 phase = session.closed(flow) if int(sum(flows.packets[flow])) <= MAX_FOLLOWED else None
                 when = f": {printable(phase.words)}" if phase is not None else ""
                 yield f"{who} closed first, with {how} in packet {states.closed_at}{when}."
             else:
                 yield "Nobody has closed it."
+            whole, seen = "complete" if complete(states.completeness) else "incomplete", parts(states.completeness)
+            yield f"{now} at the end of the capture, which has {seen} of it: {whole} (tcp.completeness == {states.completeness})."
         else:
             yield "Datagrams: nothing is opened or closed, and neither end has a state."
         for comment in session.comments(flows.first[flow])[:1]:

@@ -100,6 +100,13 @@ class FindingsView(View):
 
     key = "findings"
     title = "Findings"
+    tells = (
+        "What is wrong (E), doubtful (W) or worth knowing (N), the worst first: what the packets show, a cure (→), "
+        "the packets that prove it, and where it is written down."
+    )
+    keys = (
+        ("← → Enter", "choose one of the packets; go there"),
+    )
 
     def compose(self) -> ComposeResult:
         yield FindingList(self.session, id="findings", classes="pane")

@@ -243,6 +243,15 @@ class FollowView(View):
 
     key = "follow"
     title = "Follow"
+    tells = (
+        "What a conversation said, in order, after the number of the packet that brought it: → from the end that "
+        "began it, ← from the other."
+    )
+    keys = (
+        ("a", "text or hexadecimal"),
+        ("c", "copy"),
+        ("Enter", "to the packet"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Packet"),
         Binding("a", "turn", "Text or hex"),

@@ -256,6 +256,15 @@ class LadderView(View):
 
     key = "ladder"
     title = "Ladder"
+    tells = (
+        "A conversation as its two ends saw it: time goes down, an arrow a segment. ! is what TCP had to mend, ◆ "
+        "the answer that a request waited for. Where there is room, the state that each end is in stands beside "
+        "its line."
+    )
+    keys = (
+        ("a", "segments, or the messages that they carry"),
+        ("Enter", "to the packet"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Packet"),
         Binding("a", "turn", "Segments, messages"),

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Grid, Vertical, VerticalScroll
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -43,7 +43,17 @@ class PacketsView(View):
 
     key = "packets"
     title = "Packets"
-
+    tells = (
+        "Every packet, layer by layer. Choose a layer, a field or a byte: the bytes that made it light up, and Why says what "
+        "it means. The tabs above the bytes are the frame and what was made of it: stream, plaintext, body."
+    )
+    keys = (
+        ("[ ]  b", "one layer down, up; the next tab of the bytes"),
+        ("m '  t", "mark; to the next mark; time: relative, of day, delta"),
+        ("r", "from a request to its response, and back"),
+        ("c C x", "copy; copy the request as a curl command; save the body"),
+        ("Enter", "in the fields: open; on the number of a packet: go there"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("[", "step(1)", "Layers", key_display="[ ]"),
         Binding("]", "step(-1)", "Layer up", show=False),
@@ -64,15 +74,15 @@ class PacketsView(View):
 
     def compose(self) -> ComposeResult:
         yield PacketList(self.session, id="packets", classes="pane")
-        with Horizontal(id="middle"):
+        with Grid(id="panes"):
             yield OsiStack(id="osi", classes="pane")
             with Vertical(id="right"):
                 yield FieldTree(id="fields", classes="pane")
                 with Vertical(id="bytes", classes="pane"):
                     yield BufferTabs(id="tabs")
                     yield HexView(id="hex")
-        with VerticalScroll(id="why", classes="pane"):
-            yield Static(id="why-text", markup=False)
+            with VerticalScroll(id="why", classes="pane"):
+                yield Static(id="why-text", markup=False)
 
     def on_mount(self) -> None:
         for name, title in (("osi", "OSI layers"), ("fields", "Fields"), ("bytes", "Bytes"), ("why", "Why")):

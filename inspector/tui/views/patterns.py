@@ -90,6 +90,13 @@ class PatternsView(View):
 
     key = "patterns"
     title = "Patterns"
+    tells = (
+        "How the programs talk: polling, push, jobs, pools. What speaks for it (+), what against it (−), and what "
+        "it costs."
+    )
+    keys = (
+        ("← → Enter", "choose one of the packets; go there"),
+    )
 
     def compose(self) -> ComposeResult:
         yield PatternList(self.session, id="patterns", classes="pane")

@@ -198,6 +198,14 @@ class StateView(View):
 
     key = "state"
     title = "State"
+    tells = (
+        "What each layer remembers at either end once the packet has arrived; ◆ is what this packet changed. The "
+        "last lines say whether the server could restart here without anybody noticing."
+    )
+    keys = (
+        (", .", "at the packet before; at the next one"),
+        ("← → Enter", "choose one of the packets that show it; go there"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("comma", "step(-1)", "Packet before, next", key_display=", ."),
         Binding("full_stop", "step(1)", "Next packet", show=False),

@@ -228,6 +228,14 @@ class StoryView(View):
 
     key = "story"
     title = "Story"
+    tells = (
+        "The capture in plain sentences, in order. What repeats itself is told once, as a group."
+    )
+    keys = (
+        ("Enter", "to the packet of the sentence; open or close a group"),
+        ("p", "to the packet, of a group too"),
+        ("o", "open all groups, or close them"),
+    )
 
     def compose(self) -> ComposeResult:
         yield StoryList(self.session, id="story", classes="pane")

@@ -33,6 +33,16 @@ class StreamView(View):
 
     key = "stream"
     title = "Stream"
+    tells = (
+        "One direction of a conversation, a row a level, aligned on the bytes: where events, chunks, records, "
+        "segments and frames begin and end. Under the unit of the cursor, what carries it is marked in every row."
+    )
+    keys = (
+        ("← →  ↑ ↓", "the unit before, the next one; the level above, below"),
+        ("+ -", "stretch and shrink (or Ctrl and the wheel)"),
+        ("d", "the other direction"),
+        ("Enter", "to the packet that completes the unit"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Packet"),
         Binding("d", "direction", "Other direction"),

@@ -29,6 +29,16 @@ class TimingView(View):
 
     key = "timing"
     title = "Timing"
+    tells = (
+        "What each request waited for: the network, the server, or the data. Behind it, two plots of a "
+        "conversation: its bytes in time, and its throughput."
+    )
+    keys = (
+        ("a", "waterfall, sequence of bytes, throughput"),
+        ("+ -", "more or less time; in a plot ← → earlier, later; g all"),
+        ("d  , .", "in a plot: the other direction; the packet before, the next"),
+        ("Enter r", "to the packet of the request; of the response"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open(False)", "Packet"),
         Binding("r", "open(True)", "Response", show=False),

@@ -18,6 +18,8 @@ class View(Vertical):
 
     key: ClassVar[str]
     title: ClassVar[str]
+    tells: ClassVar[str]  # what it shows: the first words of its help
+    keys: ClassVar[tuple[tuple[str, str], ...]]  # its own keys and what they do, for its help
 
     def __init__(self, session: Session) -> None:
         super().__init__(id=f"{self.key}-view")

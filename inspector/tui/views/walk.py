@@ -178,6 +178,16 @@ class WalkView(View):
 
     key = "walk"
     title = "Walk"
+    tells = (
+        "A message on its way down the sender's seven layers and up the receiver's: what each adds (█), what it "
+        "only carries (░), who on the way looks at it, and where its bytes lie."
+    )
+    keys = (
+        ("↓ ↑", "the next step; the one before"),
+        ("← →", "the sender's side; the receiver's"),
+        (", .", "the packet before; the next one"),
+        ("Enter", "to the packet"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("comma", "step(-1)", "Packet before, next", key_display=", ."),
         Binding("full_stop", "step(1)", "Next packet", show=False),

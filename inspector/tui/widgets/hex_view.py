@@ -77,8 +77,12 @@ class HexView(ScrollView, can_focus=True):
     def _reveal(self) -> None:
         if self._lit and self.size.height:  # else once there is a size
             first, last = self._lit[0][0] // self._row, (self._lit[0][1] - 1) // self._row
-            lines = max(min(last - first + 1, self.size.height), 1)
-            self.scroll_to_region(Region(0, first, 1, lines), animate=False, force=True)
+            lines, room = max(min(last - first + 1, self.size.height), 1), self.size.height
+            top = int(self.scroll_offset.y)
+            if top - 1 <= first <= top + room - lines + 1:  # in view, or a line further: no more than is needed
+                self.scroll_to_region(Region(0, first, 1, lines), animate=False, force=True)
+            else:
+                self.scroll_to(y=max(first - (room - lines) // 2, 0), animate=False, force=True)
 
     def on_resize(self) -> None:
         self._fold()

@@ -94,7 +94,11 @@ class LineList(ScrollView, can_focus=True):
         self._unseen = not self.size.height
         if not self._unseen:
             first, lines = self.around()
-            self.scroll_to_region(Region(0, first, 1, lines + self.head), animate=False, force=True)
+            top, room = int(self.scroll_offset.y), max(self.size.height - self.head, 1)
+            if top - lines <= first <= top + room:  # in view, or the next one: no more than is needed
+                self.scroll_to_region(Region(0, first, 1, lines + self.head), animate=False, force=True)
+            else:  # a jump: with what stands around it
+                self.scroll_to(y=max(first - (room - lines) // 2, 0), animate=False, force=True)
 
     def around(self) -> tuple[int, int]:
         """The first one of the lines that are brought into view with the cursor, and how many they are."""
@@ -159,4 +163,6 @@ class LineList(ScrollView, can_focus=True):
             cursor = self.style("cursor")
             return Strip([Segment(fit("".join(text for text, _ in pieces), width), cursor)], width)
         strip = Strip([Segment(text, self.style(name)) for text, name in pieces])
+        if strip.cell_length > width > 0:
+            return Strip([*strip.crop(0, width - 1), Segment("…", self.style(pieces[-1][1]))])
         return strip.adjust_cell_length(width, self.rich_style)

@@ -16,7 +16,7 @@ from inspector.core.field import time_text
 from inspector.core.text import counted
 from inspector.export.rows import Row
 from inspector.session import Session
-from inspector.tui.cells import fit
+from inspector.tui.cells import between, fit
 from inspector.tui.messages import Copied, PacketSelected
 from inspector.tui.widgets.line_list import LineList, Piece
 
@@ -184,16 +184,20 @@ class PacketList(LineList):
         if row is None:
             return [(f"{mark} {number:>6}  …", "dim")]
         style = "error" if row.severity >= 3 else "dim" if row.protocol in ("TCP", "ARP") else ""
-        ends, length = f"{row.source} → {row.destination}", f"{row.length:,}"
-        mark += MARKS[row.severity]
-        return [(self._cells(width, f"{number:>6}", self._time(row), ends, row.protocol, length, row.info, mark), style)]
+        ends, mark = between((row.source, row.destination), self._sizes(width)[1]), mark + MARKS[row.severity]
+        cells = f"{number:>6}", self._time(row), ends, row.protocol, f"{row.length:,}", row.info, mark
+        return [(self._cells(width, *cells), style)]
+
+    def _sizes(self, width: int) -> tuple[int, int, int, int]:
+        """Cells for time, ends, protocol and length; a narrow list gives what happens more room."""
+        times, names, protocols, lengths = next(sizes for least, sizes in COLUMNS if width >= least)
+        return max(times, OF_DAY) if self.times == "absolute" else times, names, protocols, lengths
 
     def _cells(self, width: int, number: str, time: str, ends: str, protocol: str, length: str, info: str, mark: str) -> str:
-        """The cells of a line side by side; a narrow list gives the last one, which says what happens, more room."""
-        times, between, protocols, lengths = next(sizes for least, sizes in COLUMNS if width >= least)
-        times = max(times, OF_DAY) if self.times == "absolute" else times
+        """The cells of a line side by side."""
+        times, names, protocols, lengths = self._sizes(width)
         size = f"{length:>{lengths}}  " if lengths else ""
-        return f"{mark}{number} {fit(time, times)} {fit(ends, between)} {fit(protocol, protocols)} {size}{info}"
+        return f"{mark}{number} {fit(time, times)} {fit(ends, names)} {fit(protocol, protocols)} {size}{info}"
 
     def _time(self, row: Row) -> str:
         if self.times == "absolute":
