@@ -309,8 +309,8 @@ class ConversationsView(View):
                 yield f"{who} closed first, with {how} in packet {states.closed_at}{when}."
             else:
                 yield "Nobody has closed it."
-            whole, seen = "complete" if complete(states.completeness) else "incomplete", parts(states.completeness)
-            yield f"{now} at the end of the capture, which has {seen} of it: {whole} (tcp.completeness == {states.completeness})."
+            seen, whole = parts(states.completeness), "complete" if complete(states.completeness) else "incomplete"
+            yield f"{now} at the end. Captured: {seen}; {whole} (tcp.completeness == {states.completeness})."
         else:
             yield "Datagrams: nothing is opened or closed, and neither end has a state."
         for comment in session.comments(flows.first[flow])[:1]:
