@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 
 class Rows:
-    """One thread adds and writes; any may read. Where there is no room left an array of twice the size takes its place: a
-    reader keeps the one that it has. kind: numpy's; shape: of one row."""
+    """One thread adds and writes; any may read. Where there is no room left a larger array takes its place: a reader
+    keeps the one that it has. kind: numpy's; shape: of one row."""
 
     __slots__ = ("_count", "_room")
 
@@ -30,7 +30,7 @@ class Rows:
         """Add `count` rows; one value stands for all of them."""
         total = self._count + count
         if total > len(self._room):
-            room = np.zeros((total * 2, *self._room.shape[1:]), self._room.dtype)
+            room = np.zeros((total + total // 4, *self._room.shape[1:]), self._room.dtype)
             room[: self._count] = self.values
             self._room = room
         self._room[self._count : total] = rows

@@ -28,5 +28,5 @@ def test_a_conversation_over_ipv6_names_its_ends_with_brackets(tmp_path: Path) -
     packet = dpkt.ip6.IP6(src=bytes(15) + b"\1", dst=bytes(15) + b"\2", nxt=17, hlim=64, data=datagram)
     packet.plen = 8
     session = made.opened(tmp_path, [bytes(dpkt.ethernet.Ethernet(src=made.M, dst=made.M, type=0x86DD, data=packet))])
-    row = rows.flow_rows(session)[0]
+    row = next(rows.flow_rows(session))
     assert (row["client"], row["server"]) == ("[::1]:49152", "[::2]:53")
