@@ -80,7 +80,7 @@ def text_size(c: Cursor) -> int:
 
 
 def end_line(c: Cursor) -> None:
-    """Pass over the end of the line; an issue where it is not CR LF (RFC 5321, 2.3.8; RFC 959, 3.1.1.5.2; RFC 9051, 2.2)."""
+    """Pass over the end of the line; an issue where it is not CR LF (RFC 5321, 2.3.8; RFC 959, 5.3; RFC 9051, 2.2)."""
     data = c.peek(2)
     if not data and c.stop - c.start >= MAX_LINE:
         text = f"a line is read to {MAX_LINE >> 10} KiB; what follows is the rest of it"

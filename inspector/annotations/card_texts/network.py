@@ -201,6 +201,6 @@ CARDS: dict[str, Card] = {
         "as IP; a path that fails is replaced by another address of the peer",
         "the receiver's window, and a congestion window for each path, as in TCP",
         "CRC32c over the packet; selective acknowledgements; what is missing is sent again; heartbeats",
-        "RFC 9260, 3, 6 and 7",
+        "RFC 9260, 3, 6, 7 and 8",
     ),
 }

@@ -76,7 +76,7 @@ def icmp(view: View) -> Iterator[Finding]:
         closed = code == "port-unreachable"
         cure = "start the service, or correct the port" if closed else "look at the route and at the filters"
         reference = "RFC 4443, 3.1" if len(first.from_) == 16 else "RFC 792"
-        reference += "; RFC 1122, 4.1.3" if protocol == UDP else "; RFC 5461, 2"
+        reference += "; RFC 1122, 4.1.3.3" if protocol == UDP else "; RFC 5461, 2"
         yield Finding(code, Severity.ERROR, tuple(packets), stream, cause, cure, reference, len(same))
 
 

@@ -70,7 +70,7 @@ CLIENT_HANDSHAKE = Machine(
             "WAIT_CERT_CR", "the server is to prove who it is, and may ask the client to do the same", _A1
         ),
         ("WAIT_EE", "EncryptedExtensions with a ticket"): Step(
-            "WAIT_FINISHED", "an earlier session vouches for the server: no certificate follows", _A1
+            "WAIT_FINISHED", "a key that both had before, mostly of an earlier session, vouches: no certificate follows", _A1
         ),
         ("WAIT_CERT_CR", "CertificateRequest"): Step("WAIT_CERT", "the server wants a certificate of the client too", _A1),
         ("WAIT_CERT_CR", "Certificate"): Step("WAIT_CV", "the server has shown its certificate, and is to prove its key", _A1),

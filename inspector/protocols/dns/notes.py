@@ -33,6 +33,8 @@ def explain(layer: Layer) -> list[Note]:
     size = layer.find("dns.rr.udp_payload_size")
     if size is not None:
         why = f"The sender can take {size.value:,} bytes in a datagram; without this record it is 512."
+        if size.value < 512:
+            why = f"The sender says {size.value:,} bytes in a datagram; what is less than 512 counts as that."
         notes.append(Note(size.span, "EDNS", why, "RFC 6891, 6.2.3; RFC 1035, 2.3.4", Rank.DETAIL))
     return notes
 
@@ -113,7 +115,7 @@ def _negative(layer: Layer) -> str:
     group = next((field for field in layer.fields if any(child is least for child in field.walk())), None)
     life = next((child for child in group.walk() if child.name == "dns.resp.ttl"), None) if group is not None else None
     if least is None or life is None:
-        return " Without an SOA record nobody may remember that."
+        return " Without an SOA record caches should not remember that."
     return f" Caches may remember that for {min(int(least.value), int(life.value)):,} seconds, as the SOA record says."
 
 
@@ -124,7 +126,8 @@ def explain_multicast(layer: Layer) -> list[Note]:
         return []
     notes = []
     if response.value:
-        why = "It answers a question, or announces unasked; everybody on the link may remember it. The id means nothing here."
+        why = "It answers a question, or announces unasked; everybody on the link may remember it."
+        why += "" if identifier.value else " The id means nothing here."
         notes.append(Note(response.span, "to everybody", why, "RFC 6762, 6, 8.3 and 18.1"))
     elif (name := layer.find("dns.qry.name")) is not None:
         kind = layer.value("dns.qry.type")

@@ -1,6 +1,6 @@
 """FTP's control connection (RFC 959), with AUTH TLS (RFC 4217) and EPRT and EPSV (RFC 2428): one unit a line.
 
-Not here: data connections; TELNET options inside lines (RFC 959, 3.1.1.5.2).
+Not here: data connections; TELNET options inside lines (RFC 959, 2.3).
 """
 
 from __future__ import annotations

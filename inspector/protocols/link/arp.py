@@ -9,6 +9,7 @@ from inspector.core.protocol import Card, Protocol
 from inspector.protocols.link.ethertypes import ETHERTYPES
 
 REQUEST, REPLY = 1, 2
+NOBODY, EVERYBODY = bytes(6), b"\xff" * 6  # what stands for the address that a request asks for, as senders fill it
 OPCODES = {1: "request", 2: "reply", 3: "RARP request", 4: "RARP reply", 8: "InARP request", 9: "InARP reply"}
 
 FIELDS = catalog(
@@ -61,7 +62,7 @@ def explain(layer: Layer) -> list[Note]:
         why = f"{source.text} is at {mac.text}: nobody asked. Caches are corrected, and a second owner would object."
         return [Note(source.span, "announcement", why, "RFC 5227, 2.3 and 2.4")]
     wanted = layer.find("arp.dst.hw_mac")
-    if opcode.value == REQUEST and wanted is not None and any(wanted.value):
+    if opcode.value == REQUEST and wanted is not None and bytes(wanted.value) not in (NOBODY, EVERYBODY, bytes(mac.value)):
         why = f"{source.text} remembers {target.text} at {wanted.text}, and asks it alone whether that is still so."
         return [Note(wanted.span, "still there?", why, "RFC 1122, 2.3.2.1")]
     if opcode.value == REQUEST:
@@ -69,7 +70,7 @@ def explain(layer: Layer) -> list[Note]:
         why += f" to send a frame to. Who owns {target.text} answers; until then the packet waits."
         learns = f"The question itself says that {source.text} is at {mac.text}: who answers need not ask back."
         return [
-            Note(target.span, f"who has {target.text}?", why, "RFC 826, Packet Generation"),
+            Note(target.span, f"who has {target.text}?", why, "RFC 826, Packet Generation; RFC 1122, 2.3.2.2"),
             Note(mac.span, "the asker introduces itself", learns, "RFC 826, Packet Reception", Rank.DETAIL),
         ]
     if opcode.value == REPLY:
@@ -80,7 +81,7 @@ def explain(layer: Layer) -> list[Note]:
             Note(opcode.span, "believed", proof, "RFC 5227, 5", Rank.BACKGROUND),
         ]
     why = f"{opcode.text}, from {mac.text}: which protocol address belongs to a hardware address."
-    return [Note(opcode.span, "the other way round", why, "RFC 903" if opcode.value in (3, 4) else "RFC 2390, 3")]
+    return [Note(opcode.span, "the other way round", why, "RFC 903" if opcode.value in (3, 4) else "RFC 2390, 7")]
 
 
 CARD = Card(

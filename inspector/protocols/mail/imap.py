@@ -176,7 +176,7 @@ def explain(layer: Layer) -> list[Note]:
         return [Note(response.span, "go on", "The server waits for the rest of the command.", "RFC 9051, 7.6")]
     if tag is not None:
         why = f"The command with the tag {tag.text} is done; commands may overlap, so the tag says which."
-        return [Note(tag.span, "tagged", why, "RFC 9051, 2.2.2")]
+        return [Note(tag.span, "tagged", why, "RFC 9051, 2.2.2 and 5.5")]
     told = _VERBS.get(str(verb.value).upper()) if verb is not None else None
     return [Note(verb.span, str(verb.value).upper(), *told)] if verb is not None and told else []
 

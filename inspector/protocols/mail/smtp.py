@@ -243,7 +243,7 @@ _VERBS = {
     "DATA": ("The mail follows once the server has answered 354.", "RFC 5321, 4.1.1.4"),
     "BDAT": ("So many bytes of the mail follow at once, whatever they are.", "RFC 3030, 2"),
     "STARTTLS": ("If the server answers 220, TLS begins in this connection, and all that was said before is forgotten.",
-                 "RFC 3207, 4"),
+                 "RFC 3207, 4 and 4.2"),
     "AUTH": ("The client says who it is. Without TLS, PLAIN and LOGIN show the password to everybody on the way.",
              "RFC 4954, 4"),
     "RSET": ("The mail that was begun is dropped; the connection stays.", "RFC 5321, 4.1.1.5"),

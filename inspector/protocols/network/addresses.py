@@ -39,7 +39,7 @@ BLOCKS = (
     _block("::/128", "no address yet: the sender does not have one", "RFC 4291, 2.5.2"),
     _block("::1/128", "this host itself: it never leaves the machine", "RFC 4291, 2.5.3"),
     _block("2001:db8::/32", _DOCUMENTATION, "RFC 3849, 2"),
-    _block("fe80::/10", "link-local: every interface has one, and no router forwards it", "RFC 4291, 2.5.6"),
+    _block("fe80::/10", "link-local: every interface has one, and no router forwards it", "RFC 4291, 2.1 and 2.5.6"),
     _block("fc00::/7", "a unique local address: for use inside a site, and not routed on the Internet", "RFC 4193, 3 and 4"),
     _block("ff02::1/128", "every node on this link", "RFC 4291, 2.7.1"),
     _block("ff02::2/128", "every router on this link", "RFC 4291, 2.7.1"),

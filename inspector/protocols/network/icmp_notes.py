@@ -29,7 +29,8 @@ MEANINGS: dict[tuple[int, int | None], tuple[str, str]] = {
     (3, None): ("The packet could not be delivered.", "RFC 792"),
     (4, None): ("The sender is asked to slow down; this has been given up, and is to be ignored.", "RFC 6633"),
     (5, None): (
-        "On this link {gateway} is the better next hop to this destination. Many hosts do not follow: anybody could say so.",
+        "On this link {gateway} is the better next hop to this destination. A host is to follow it; many do not, since anybody"
+        " could say so.",
         "RFC 1122, 3.2.2.2",
     ),
     (11, 0): (
@@ -44,7 +45,9 @@ MEANINGS: dict[tuple[int, int | None], tuple[str, str]] = {
 MEANINGS_6: dict[tuple[int, int | None], tuple[str, str]] = {
     (1, 0): ("A router has no route to the destination.", "RFC 4443, 3.1"),
     (1, 1): ("A filter does not let this through, and says so; most filters say nothing.", "RFC 4443, 3.1"),
-    (1, 3): ("The last router gets no answer from the host itself: it is off, or nobody has this address.", "RFC 4443, 3.1"),
+    (1, 3): (
+        "Mostly: the last router gets no answer from the host itself; it is off, or nobody has this address.", "RFC 4443, 3.1"
+    ),
     (1, 4): (
         "No program has this port, or a filter says so: for TCP the host itself would have sent a reset instead.",
         "RFC 4443, 3.1",
@@ -61,7 +64,7 @@ MEANINGS_6: dict[tuple[int, int | None], tuple[str, str]] = {
     ),
     (3, 1): ("Not all fragments of the packet came in time; what did come was thrown away.", "RFC 4443, 3.3"),
     (4, None): (
-        "At byte {pointer}, counted from 0, stands something that the receiver of the packet does not understand.",
+        "At byte {pointer}, counted from 0, stands something that is wrong, or that the receiver does not know.",
         "RFC 4443, 3.4",
     ),
 }
@@ -134,9 +137,10 @@ def _neighbour(layer: Layer) -> Iterator[Note]:
         where = f" at {bytes(hardware.value).hex(':')}" if hardware is not None and hardware.value else ""
         why = f"{found.text} is here{where}; whoever asked remembers it in its neighbour cache."
         if not layer.value("icmpv6.nd.na.flag.s", 0):
+            override = layer.value("icmpv6.nd.na.flag.o", 0)
             why = f"{found.text} is here{where}: said unasked, or to who wanted the address itself. Caches that know it are to"
-            why += " be corrected."
-        yield Note(found.span, "neighbour found", why, "RFC 4861, 4.4 and 7.2.4")
+            why += " be corrected." if override else " ask whether what they know still holds (no override flag)."
+        yield Note(found.span, "neighbour found", why, "RFC 4861, 4.4, 7.2.4 and 7.2.5")
 
 
 def _routers(layer: Layer) -> Iterator[Note]:

@@ -20,7 +20,8 @@ def marks(field: Field, dscp: int, ecn: int, names: Mapping[int, str]) -> Iterat
     """Notes on the byte with DSCP and ECN, where it is not zero. names: of DSCP values."""
     if dscp:
         name = names.get(dscp, "")
-        what, where = FOR_QUEUES.get(name, ("a class of its own, as far as the networks on the way know it", "RFC 2474, 4.2"))
+        own = ("a class of its own, as far as the networks on the way know it", "RFC 2474, 3 and 4.2.2")
+        what, where = FOR_QUEUES.get(name, own)
         if name.startswith("AF"):
             what, where = f"assured forwarding, class {name[2]}, drop precedence {name[3]}", "RFC 2597, 6"
         why = f"DSCP {dscp}{f' ({name})' if name else ''} asks for {what}. Each network on the way may follow it, or write"

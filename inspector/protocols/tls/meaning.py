@@ -60,9 +60,9 @@ def _offer(read: Reader) -> list[Note]:
         why = f"The client offers {text}. The old version field says {version.text} for servers that do not know better."
         notes = [Note(read.extensions[43].span, "the offer", why, "RFC 8446, 4.2.1")]
     else:
-        why = f"The client offers everything up to {version.text}; the server may choose less."
+        why = f"{version.text} is the newest version that the client offers; the server may choose an older one."
         why += " TLS 1.3 would need the extension supported_versions."
-        notes = [Note(version.span, "the offer", why, "RFC 5246, 7.4.1.2")]
+        notes = [Note(version.span, "the offer", why, "RFC 5246, 7.4.1.2 and E.1")]
     listed = _real(read.values("tls.handshake.ciphersuite"))
     suites = [suite for suite in listed if suite not in SIGNALS]
     group = read.first("tls.handshake.ciphersuites")
@@ -98,7 +98,7 @@ def _offer(read: Reader) -> list[Note]:
             "This may be an outer hello: the true name may be in the encrypted one. Clients also send a random one, so that the"
         )
         why += " extension says nothing."
-        notes.append(Note(read.extensions[0xFE0D].span, "encrypted ClientHello", why, "RFC 9849, 5"))
+        notes.append(Note(read.extensions[0xFE0D].span, "encrypted ClientHello", why, "RFC 9849, 5 and 6.2"))
     return notes
 
 
@@ -167,8 +167,8 @@ def _choice(read: Reader) -> list[Note]:
         notes.append(Note(read.extensions.get(51, group).span, "key share", why, "RFC 8446, 4.2.8"))
     psk = read.first(f"{_E}.psk.identity.selected")
     if psk is not None:
-        why = f"The server accepts ticket {psk.value + 1} of those in the hello: no certificate follows, the old session"
-        why += " vouches."
+        why = f"The server accepts number {psk.value + 1} of the tickets or keys in the hello: no certificate follows, what"
+        why += " both know from before vouches."
         notes.append(Note(psk.span, "resumption", why, "RFC 8446, 2.2"))
     downgrade = DOWNGRADES.get(random.value[-8:])
     if downgrade is not None and chosen is None:
@@ -216,11 +216,12 @@ def _encrypted_extensions(read: Reader) -> list[Note]:
 
 
 def _certificates(read: Reader) -> list[Note]:
-    reference = "RFC 8446, 4.4.2" if "tls.handshake.certificate_request_context_length" in read.fields else "RFC 5246, 7.4.2"
+    new = "tls.handshake.certificate_request_context_length" in read.fields
     found = read.fields.get("tls.handshake.certificate", [])
     if not found:
         why = "No certificate: this side was asked for one and has none that fits."
-        return [Note(read.layer.span, "an empty list", why, reference.replace("7.4.2", "7.4.6"))]
+        return [Note(read.layer.span, "an empty list", why, "RFC 8446, 4.4.2" if new else "RFC 5246, 7.4.6")]
+    reference = "RFC 8446, 4.4.2" if new else "RFC 5246, 7.4.2"
     notes = []
     names = [field for field in found[0].walk() if field.name == "x509ce.dNSName"]
     what = f", for {_words([str(field.value) for field in names], 3)}" if names else ""

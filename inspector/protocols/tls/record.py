@@ -76,7 +76,7 @@ def dissect(c: Cursor) -> None:
     length = c.uint("tls.record.length", 2)
     c.layer.summary = f"{CONTENTS.get(kind, f'content {kind}')}, {length:,} bytes"
     if length > MAX_RECORD:
-        c.issue("record-length", "longer than a record may be (RFC 8446, 5.2)", Severity.ERROR)
+        c.issue("record-length", "longer than a record may be (RFC 5246, 6.2.3; RFC 8446, 5.2)", Severity.ERROR)
     with c.within(length):
         if isinstance(found, Plaintext):
             _opened(c, kind, found, hidden)

@@ -75,7 +75,7 @@ def explain(layer: Layer) -> list[Note]:
     elif checksum is not None:
         why = f"{checksum.text} covers the addresses too (a pseudo-header): a datagram that went astray is dropped, and"
         why += " nobody told."
-        notes.append(Note(checksum.span, "checksum", why, "RFC 768", Rank.BACKGROUND))
+        notes.append(Note(checksum.span, "checksum", why, "RFC 768; RFC 1122, 4.1.3.4", Rank.BACKGROUND))
     return notes
 
 
