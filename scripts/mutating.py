@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
+from unsafe import HOSTILE
+
 from inspector.core.errors import InspectError
 from inspector.core.packet import Interface, Packet
 from inspector.export.pcapng import Extras, write_to
@@ -17,14 +19,15 @@ FILE_SHARE = 0.3  # of the mutations change the file itself; the others change p
 
 
 def mutate(data: bytes, chance: random.Random, other: bytes = b"") -> bytes:
-    """Bits flipped, ranges cut, repeated, overwritten, or spliced in from `other`; one to four times."""
+    """Bits flipped, ranges cut, repeated, overwritten (some by what a terminal would obey), spliced in from `other`; up to four
+    times."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 4)):
         if not changed:
             break
         at = chance.randrange(len(changed))
         size = min(chance.choice((1, 2, 4, 16, 64, 512)), len(changed) - at)
-        kind = chance.randrange(6)
+        kind = chance.randrange(7)
         if kind == 0:
             changed[at] ^= 1 << chance.randrange(8)
         elif kind == 1:
@@ -35,6 +38,9 @@ def mutate(data: bytes, chance: random.Random, other: bytes = b"") -> bytes:
             changed[at : at + size] = bytes(chance.choice((0, 0x7F, 0x80, 0xFF, chance.randrange(256))) for _ in range(size))
         elif kind == 4:
             changed[at : at + 1] = chance.choice((b"\0", b"\xff", b"\xff\xff\xff\xff", bytes(4), b"\r\n", b"\r\n\r\n"))
+        elif kind == 5:
+            text = chance.choice(HOSTILE)
+            changed[at : at + (len(text) if chance.random() < 0.8 else 1)] = text
         elif other:
             start = chance.randrange(len(other))
             changed[at : at + size] = other[start : start + chance.choice((4, 64, 1024))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from inspector.cli.common import AsJson
+from inspector.core.text import printable
 
 LOOK = 0.3  # seconds in which activity is watched
 
@@ -33,9 +34,10 @@ def command(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows))
         return
-    width = max(len(one.name) for one in now)
-    for one, row in zip(now, rows, strict=True):
+    names = [printable(one.name) for one in now]  # the kernel takes any byte but a blank, a slash and a colon
+    width = max(map(len, names))
+    for one, name, row in zip(now, names, rows, strict=True):
         kind = kinds.get(one.link_type, "cooked (SLL2)")
         addresses = ", ".join(one.addresses) or ("every interface at once" if not one.index else "no address")
         state, rate = "up" if one.up else "down", row["packets_per_second"]
-        print(f"{one.name:<{width}}  {state:<4}  {kind:<13}  {rate:>9,.1f}/s  {addresses}")
+        print(f"{name:<{width}}  {state:<4}  {kind:<13}  {rate:>9,.1f}/s  {addresses}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from inspector.cli.common import keyboard
+from inspector.core.text import printable
 
 
 def command(
@@ -25,10 +26,10 @@ def command(
     try:
         done = record(words, interfaces or (), path, everything)
     except NotStarted as error:
-        print(f"osi-inspect: {error}", file=sys.stderr)
+        print(printable(f"osi-inspect: {error}"), file=sys.stderr)
         raise typer.Exit(error.status) from None
     for sentence in [*done.says, f"{done.packets:,} packets in {done.path}"]:
-        print(f"osi-inspect: {sentence}", file=sys.stderr)
+        print(printable(f"osi-inspect: {sentence}"), file=sys.stderr)  # a process may call itself what it likes
     if no_open or not sys.stdout.isatty() or not keyboard():
         _print_exchanges(done.path)
     else:

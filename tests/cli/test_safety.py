@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -18,7 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from inspector.capture.interfaces import Link
+from inspector.capture.recording import Recorded
 from inspector.cli import app
+from inspector.cli.common import packet_line
 from inspector.core.packet import Interface, Packet
 from inspector.export.pcapng import Extras, write
 from inspector.session import open_session
@@ -35,7 +40,8 @@ COMMANDS = [
     ["explain"], ["explain", "--all"], ["explain", "--json"], ["patterns"], ["patterns", "--json"], ["info", "--json"],
     ["state", "-n", "1-9"], ["state", "--json"], ["walk", "-n", "1-9"], ["walk", "-n", "1-9", "--json"],
     ["follow", "--stream", "0"], ["follow", "--stream", "0", "--json"], ["follow", "--stream", "0", "--hex"],
-    ["follow", "--stream", "udp:0"], ["follow", "--stream", "http:0"],
+    ["follow", "--stream", "udp:0"], ["follow", "--stream", "http:0"], ["follow", "--stream", "websocket:3"],
+    ["follow", "--stream", "http:2", "--json"], ["show", "-Y", 'http.host contains "owned"'], ["open"],
     ["fields", "-e", "http.request.uri", "-e", "http.host", "-e", "dns.qry.name", "-e", "sse.data", "-e", "frame.comment",
      "-e", "tls.handshake.extensions_server_name", "-e", "http.authorization", "-e", "x509sat.uTF8String",
      "-e", "x509ce.dNSName"],
@@ -93,11 +99,92 @@ def frames() -> list[bytes]:
     ]  # fmt: skip
 
 
+def talks() -> list[bytes]:
+    """What other protocols carry of texts: hostile in every place."""
+    evil, short = EVIL.encode(), EVIL.encode()[:60]
+    claims = base64.urlsafe_b64encode(json.dumps({"sub": EVIL, EVIL: "x", "exp": 1}).encode()).rstrip(b"=")
+    token = base64.urlsafe_b64encode(json.dumps({"alg": EVIL[:20]}).encode()).rstrip(b"=") + b"." + claims + b".c2ln"
+    part = (
+        b'--x\r\nContent-Disposition: form-data; name="'
+        + evil
+        + b'"; filename="../'
+        + evil
+        + b'"\r\n\r\n'
+        + evil
+        + b"\r\n--x--\r\n"
+    )
+    bodies = {
+        b"application/json": json.dumps({EVIL: [EVIL, {EVIL: 1}]}, ensure_ascii=False).encode(),
+        b"application/x-www-form-urlencoded": evil + b"=" + evil + b"&" + quote(EVIL).encode() + b"=1",
+        b"multipart/form-data; boundary=x": part,
+        b"text/html; charset=" + short: evil,
+        b"application/problem+json": b'{"detail": "' + evil + b'"',
+    }
+    asked = b"".join(
+        b"POST /" + evil + b"?token=" + evil + b" HTTP/1.1\r\nHost: " + evil + b"\r\nCookie: " + short + b"=" + evil
+        + b"\r\nAuthorization: Bearer " + token + b"\r\nIf-None-Match: " + evil + b"\r\nRange: " + evil
+        + b"\r\nContent-Type: " + kind + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        for kind, body in bodies.items()
+    )  # fmt: skip
+    answered = b"".join(
+        b"HTTP/1.1 302 " + evil + b"\r\nLocation: " + evil + b"\r\nSet-Cookie: " + short + b"=" + evil + b"; Domain=" + evil
+        + b"; Expires=" + evil + b"\r\nWWW-Authenticate: " + evil + b"\r\nVary: " + evil + b"\r\nRetry-After: " + evil
+        + b"\r\nContent-Range: " + evil + b"\r\nContent-Encoding: " + short + b"\r\nContent-Length: 0\r\n\r\n"
+        for _ in bodies
+    )  # fmt: skip
+    size = len(evil).to_bytes(2, "big")
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: " + evil + b"\r\n"
+    socket_ask = b"GET /s HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: eA==\r\n" + upgrade + b"\r\n"
+    close = b"\x88\x7e" + (len(evil) + 2).to_bytes(2, "big") + b"\x03\xe8" + evil
+    socket_said = (
+        b"HTTP/1.1 101 " + evil + b"\r\n" + upgrade + b"\r\n\x81\x7e" + size + evil + b"\x82\x7e" + size + evil + close
+    )
+    line = evil.replace(b"\n", b"") + b"\r\n"
+    startup = b"\0\3\0\0user\0" + evil + b"\0database\0" + evil + b"\0\0"
+    query = b"Q" + (len(evil) + 5).to_bytes(4, "big") + evil + b"\0"
+    wrong = b"SERROR\0M" + evil + b"\0\0"
+    conversations = [
+        (80, asked, answered), (80, socket_ask, socket_said),
+        (25, b"EHLO " + line + b"MAIL FROM:<" + line + b"X" + line, b"220 " + line + b"250 " + line + b"550 " + line),
+        (21, b"USER " + line + b"RETR " + line + line, b"220 " + line + b"230-" + line + b"230 " + line),
+        (110, b"USER " + line + line, b"+OK " + line + b"-ERR " + line),
+        (143, b"a LOGIN " + line + b"b " + line, b"* OK " + line + b"a NO " + line),
+        (5432, (len(startup) + 4).to_bytes(4, "big") + startup + query, b"E" + (len(wrong) + 4).to_bytes(4, "big") + wrong),
+        (2323, line * 3, line * 3),
+    ]  # fmt: skip
+    found = [ip(17, A, B, struct.pack(">HHHH", 68, 67, 8 + len(dhcp), 0) + dhcp) for dhcp in [dhcp_request(short)]]
+    found += [ip(17, A, B, struct.pack(">HHHH", 5353, 5353, 8 + len(name), 0) + name) for name in [text_record(short)]]
+    for at, (port, ask, answer) in enumerate(conversations):
+        client = 41000 + at
+        found += [
+            tcp(client, port, 99, 0, 2), tcp(port, client, 499, 100, 18), tcp(client, port, 100, 500, 24, ask),
+            tcp(port, client, 500, 100 + len(ask), 24, answer), tcp(client, port, 100 + len(ask), 500 + len(answer), 17),
+        ]  # fmt: skip
+    return found
+
+
+def dhcp_request(name: bytes) -> bytes:
+    """With a hostile host name, vendor class and boot file (RFC 2132)."""
+    options = b"".join(bytes([code, len(name)]) + name for code in (12, 15, 60, 81)) + b"\xff"
+    return bytes.fromhex("01010600 00000007") + bytes(28 + 8) + name.ljust(64, b"\0") + name.ljust(128, b"\0") + bytes.fromhex(
+        "63825363 350101"
+    ) + options  # fmt: skip
+
+
+def text_record(label: bytes) -> bytes:
+    """An mDNS answer: a pointer to a hostile name, and hostile text (RFC 6763)."""
+    name = bytes([len(label)]) + label + b"\0"
+    records = ((12, name), (16, bytes([len(label)]) + label), (33, bytes(6) + name), (13, bytes([len(label)]) + label + b"\0"))
+    body = b"".join(name + struct.pack(">HHIH", kind, 1, 60, len(data)) + data for kind, data in records)
+    return b"\0\0\x84\0\0\0" + len(records).to_bytes(2, "big") + bytes(4) + body
+
+
 @pytest.fixture
 def capture(tmp_path: Path) -> str:
     path = tmp_path / "\x1b[31m[bold]\u202e.pcapng"
-    packets = [Packet(n, n * 1_000_000, 1, len(data), data) for n, data in enumerate(frames(), 1)]
-    extras = Extras({1: [EVIL]}, names={"192.0.2.10": EVIL}, section=[EVIL])
+    packets = [Packet(n, n * 1_000_000, 1, len(data), data) for n, data in enumerate([*frames(), *talks()], 1)]
+    owner = f"{ESCAPES} (process 7): its socket was seen"
+    extras = Extras({1: [EVIL], 2: [owner]}, names={"192.0.2.10": EVIL}, section=[EVIL])
     write(str(path), [Interface(1, 0, EVIL, EVIL, "", EVIL)], packets, extras)
     return str(path)
 
@@ -110,6 +197,48 @@ def test_nothing_of_a_capture_reaches_the_terminal_as_it_is(
     out = capsys.readouterr()
     found = UNSAFE.search(out.out + out.err)
     assert found is None, repr((out.out + out.err)[max(found.start() - 80, 0) : found.end() + 20])
+
+
+def assert_safe(capsys: pytest.CaptureFixture[str]) -> str:
+    out = capsys.readouterr()
+    found = UNSAFE.search(out.out + out.err)
+    assert found is None, repr((out.out + out.err)[max(found.start() - 80, 0) : found.end() + 20])
+    return out.out + out.err
+
+
+def test_cards_conditions_and_live_lines(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    protocols = ["http", "dns", "tls.handshake", "sse", "websocket", "smtp", "ftp", "pop", "imap", "pgsql", "dhcp", "json"]
+    assert app(["card", *protocols, "--file", capture]) == 0 and app(["card", *protocols, "--file", capture, "--json"]) == 0
+    assert app(["assert", capture, 'exchange.url contains "nothing" and finding.error == 0']) == 1
+    assert "fails" in assert_safe(capsys)
+    session = open_session(capture)
+    for number in range(1, session.count + 1):  # as `live` prints them
+        for deep in (True, False):
+            print(packet_line(session.row(number, deep)))
+    session.close()
+    assert "owned" in assert_safe(capsys)
+
+
+def test_every_field_that_the_capture_has(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    session = open_session(capture)
+    names = {f.name for n in range(1, session.count + 1) for layer in session.dissect(n).layers for f in layer.walk()}
+    session.close()
+    known = [name for name in sorted(names) if not name.startswith("borrowed.")]
+    assert len(known) > 250
+    assert app(["fields", capture, *(word for name in known for word in ("-e", name))]) == 0
+    assert assert_safe(capsys).count("]0;owned") > 100
+
+
+def test_interfaces_and_processes_call_themselves_what_they_like(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = Link("\x1b]0;x\x07\u202e", 7, 1, False, True, False, ("192.0.2.1",), 3)
+    monkeypatch.setattr("inspector.capture.interfaces.links", lambda: [link])
+    assert app(["interfaces"]) == 0 and app(["interfaces", "--json"]) == 0
+    monkeypatch.setattr("inspector.capture.recording.record", lambda *_: Recorded(0, EVIL, 0, [f"{EVIL} spoke TLS"]))
+    monkeypatch.setattr("inspector.cli.record._print_exchanges", lambda path: None)
+    app(["record", "--no-open", "--", "true"])
+    assert assert_safe(capsys).count("]0;") == 4
 
 
 def test_the_names_of_files_are_printed_with_care(tmp_path: Path) -> None:
@@ -128,6 +257,14 @@ def test_the_capture_has_hostile_text_in_every_place(capture: str, capsys: pytes
     places = "Subject", "Issuer", "Server name", "Full URI", "Target", "Host", "Reason", "comment", "Name", "data", "event: "
     for place in places:
         assert any(place in row and "]0;owned" in row for row in out.splitlines()), place
+    session = open_session(capture)
+    layers = [layer for n in range(1, session.count + 1) for layer in session.dissect(n).layers]
+    session.close()
+    hit = {layer.protocol for layer in layers if any("]0;owned" in field.text for field in layer.walk())}
+    assert hit >= {
+        "dns", "http", "sse", "tls.handshake", "dhcp", "mdns", "json", "urlencoded-form", "mime_multipart", "data-text-lines",
+        "websocket", "websocket.message", "smtp", "ftp", "pop", "imap", "pgsql",
+    }  # fmt: skip
     app(["info", capture])
     assert any(row.startswith("Interface") and "]0;owned" in row for row in capsys.readouterr().out.splitlines())
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import random
+import re
+import sys
+from pathlib import Path
 
 import pytest
 from packets import assert_sound
 from units import Unit, few, of_bytes, units
 
+from inspector.cli.show import as_object, as_text
 from inspector.protocols import PROTOCOLS
+from inspector.session import Session
+from tests.made import opened
 
+sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "scripts"))
+UNSAFE, HOSTILE = importlib.import_module("unsafe").UNSAFE, importlib.import_module("unsafe").HOSTILE
 PREFIXES = 40  # of a unit; all of them where it is shorter
 MUTATIONS = 40
 NAMES = sorted({protocol.name for protocol in PROTOCOLS})
@@ -36,6 +46,35 @@ def test_any_prefix_and_any_mutation_holds(name: str) -> None:
             except Exception as error:
                 error.add_note(f"{name}, of {unit.source}: {data.hex()}")
                 raise
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_text_is_told_as_text(name: str, nothing: Session) -> None:
+    """Wherever a unit holds letters, bytes that a terminal would obey may stand: nothing that is printed of it has them."""
+    for unit in few(name, 4):
+        for data in hostile(unit):
+            result = of_bytes(unit, data)
+            told = "\n".join([*as_text(nothing, result), json.dumps(as_object(result), ensure_ascii=False)])
+            found = UNSAFE.search(told)
+            assert found is None, (unit.source, told[max(found.start() - 80, 0) : found.end() + 20])
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A session that knows nothing of the packets."""
+    return opened(tmp_path_factory.mktemp("nothing"), [bytes(14)])
+
+
+def hostile(unit: Unit) -> list[bytes]:
+    """The unit with each run of letters overwritten, alone and together with others."""
+    runs = [found.span() for found in re.finditer(rb"[A-Za-z0-9._/-]{4,}", unit.data)]
+    chance, found = random.Random(unit.data), []
+    for chosen in [[run] for run in runs[:30]] + [chance.sample(runs, len(runs) // 2) for _ in range(4 if runs else 0)]:
+        new = bytearray(unit.data)
+        for start, stop in chosen:
+            new[start:stop] = chance.choice(HOSTILE)[: stop - start].ljust(stop - start, b"\x07")
+        found.append(bytes(new))
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)

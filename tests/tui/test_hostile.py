@@ -15,7 +15,7 @@ from inspector.core.packet import Interface, Packet
 from inspector.export.pcapng import Extras, write
 from inspector.tui.screens.capture import CaptureScreen
 from inspector.tui.widgets.osi_stack import OsiStack
-from tests.cli.test_safety import certificate, client_hello
+from tests.cli.test_safety import certificate, client_hello, talks
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 MARKUP = "[bold red]x[/bold red][@click=app.quit]y[/]"
@@ -109,6 +109,31 @@ def test_nothing_of_a_capture_reaches_the_terminal_as_it_is(capture: str) -> Non
         check(screen)
 
     drive(steps, capture, size=(150, 45))
+
+
+def test_what_other_protocols_carry_does_not_either(tmp_path: Path) -> None:
+    """Bodies, cookies, tokens, WebSocket messages, mail, files, databases, names in the network: field by field."""
+    path = tmp_path / "talks.pcapng"
+    packets = [Packet(n, n * 1_000_000, 1, len(data), data) for n, data in enumerate(talks(), 1)]
+    owner = f"{ESCAPE} (process 7): its socket was seen"
+    write(str(path), [Interface(1, 0)], packets, Extras({3: [owner, EVIL]}))
+    full = [packet.number for packet in packets if len(packet.data) > 80]
+
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        shown = ""
+        for number in full:
+            screen.packets.go(number)
+            await settle(pilot)
+            await press(pilot, "tab", "tab", "end", "enter", "up", "1")
+            shown += check(screen)
+        assert shown.count("\\x1b]0;owned") > 20
+        for key in ("2", "3", "a", "4", "down", "5", "6", "enter", "7", "8", "down", "9", "f", "a"):
+            await press(pilot, key)
+            check(screen)
+        await press(pilot, "2")
+        assert "(process 7)" in check(screen)
+
+    drive(steps, str(path), size=(150, 45))
 
 
 def test_home_shows_hostile_file_names(capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
