@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.integer[Any] | np.bool_]
 
 FAST_NS = 20_000_000  # a resend so soon after the duplicate acknowledgements answers them (Wireshark's rule)
-LEAST_RTO_NS = 200_000_000  # no common system waits less for a retransmission time-out; RFC 6298, 2.4 says a second
+LEAST_RTO_NS = 200_000_000  # the least retransmission time-out of Linux; RFC 6298, 2.4 says a second
 OUT_OF_ORDER_NS = 3_000_000  # a late segment so soon was overtaken rather than resent, where no round trip is known
 Edges = tuple[tuple[int, int], ...]  # SACK blocks: left and right edge, sequence numbers
 

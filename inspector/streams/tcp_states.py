@@ -84,6 +84,7 @@ TABLE: dict[tuple[State, Event], Step] = {
     (S.CLOSE_WAIT, E.SENDS_FIN): Step(S.LAST_ACK, "it closes its direction as well, and waits for one last ACK", _CLOSE),
     (S.LAST_ACK, E.GETS_ACK_OF_FIN): Step(S.CLOSED, "its FIN is acknowledged: nothing is left to remember", _ARRIVES),
     (S.CLOSED, E.SENDS_SYN): Step(S.SYN_SENT, "it asks for a connection again", _OPEN),
+    (S.CLOSED, E.SENDS_SYN_ACK): Step(S.SYN_RECEIVED, "it listened again, and agrees to the connection", _OPEN),
     **{(state, E.SENDS_RST): _RESET_SENT for state in State if state not in (S.UNKNOWN, S.SYN_SENT, S.CLOSED)},
     **{(state, E.GETS_RST): _RESET_CAME for state in State if state not in (S.SYN_SENT, S.CLOSED, S.TIME_WAIT)},
     (S.TIME_WAIT, E.GETS_RST): Step(S.CLOSED, "a reset ends the wait before its time", "RFC 9293, 3.10.7.4; RFC 1337, 2"),
@@ -105,7 +106,7 @@ STAYS: frozenset[tuple[State, Event]] = frozenset({
     *((state, E.SENDS_FIN) for state in (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK, S.TIME_WAIT, S.CLOSED)),
     *((state, E.GETS_FIN) for state in (S.CLOSE_WAIT, S.CLOSING, S.LAST_ACK, S.TIME_WAIT, S.CLOSED)),
     *((state, E.GETS_ACK_OF_FIN) for state in (S.FIN_WAIT_2, S.TIME_WAIT, S.CLOSED)),
-    (S.CLOSED, E.SENDS_RST), (S.CLOSED, E.GETS_RST), (S.CLOSED, E.GETS_ACK_OF_SYN),
+    (S.CLOSED, E.GETS_SYN), (S.CLOSED, E.SENDS_RST), (S.CLOSED, E.GETS_RST), (S.CLOSED, E.GETS_ACK_OF_SYN),
 })  # fmt: skip
 
 

@@ -74,6 +74,7 @@ def arp(opcode: int, source: bytes, target: bytes, known: bytes = bytes(6), send
         (arp(1, A, A), "announcement", "nobody asked"),
         (arp(2, A, A), "announcement", "nobody asked"),
         (arp(1, A, B, MAC_B), "still there?", "asks it alone"),
+        (arp(1, A, B, b"\xff" * 6), "who has 192.0.2.80?", "192.0.2.10 has a packet for 192.0.2.80"),
         (arp(2, B, A, MAC_A, MAC_B), "the answer", "192.0.2.80 is at 00:00:5e:00:53:50"),
         (arp(3, A, B), "the other way round", "RARP request"),
     ],
@@ -148,6 +149,17 @@ def test_icmp_errors(kind: int, code: int, word: int, words: str) -> None:
     quoted = ipv4(bytes(8))[14:]
     body = struct.pack("!BBHI", kind, code, 0, word) + quoted
     assert any(words in why for why in told(ipv4(body, protocol=1), "icmp").values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [(0x60, "whoever asked remembers it"), (0x20, "Caches that know it are to be corrected."), (0, "whether what they know")],
+)
+def test_a_neighbour_that_speaks_unasked_corrects_caches_where_it_says_so(flags: int, words: str) -> None:
+    own, group = bytes.fromhex("fe80" + "00" * 13 + "01"), bytes.fromhex("ff02" + "00" * 13 + "01")
+    body = bytes([136, 0, 0, 0, flags, 0, 0, 0]) + own
+    packet = ethernet(kind=0x86DD, body=struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + own + group + body)
+    assert words in told(packet, "icmpv6")["neighbour found"]
 
 
 @pytest.mark.parametrize(
