@@ -95,6 +95,17 @@ class FlowTable:
         _, sender, receiver = self.ends(flow)
         return sender[0], receiver[0]
 
+    def ports(self, first: int = 0) -> npt.NDArray[np.uint16]:
+        """The ports of direction 0's sender and receiver, of all flows from `first` on."""
+        pairs = self.names.ports(self._name.values[first : self._count])
+        return np.where(self._turned.values[first : self._count, None] > 0, pairs[:, ::-1], pairs)
+
+    def by_ends(self) -> Int64s:
+        """All flows in the order of their senders' addresses, then of their receivers', then of the ports."""
+        turned, ports = self._turned.values[: self._count], self.ports()
+        columns: list[Column] = [*self.names.addresses(self._name.values[: self._count], turned), *ports.T]
+        return np.lexsort(columns[::-1])
+
     @property
     def stream(self) -> Numbers:
         """tshark's number of the flow among those of its protocol."""

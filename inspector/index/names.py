@@ -8,6 +8,7 @@ in the hash table, so that each search takes long; the hash is therefore drawn a
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from operator import mul
 from secrets import randbits
 from typing import Any
@@ -85,6 +86,22 @@ class Names:
     def protocols(self, numbers: Int64s) -> Bytes:
         """The protocols of many."""
         return self.words[self.starts[numbers]].view(np.uint8)[::4]
+
+    def ports(self, numbers: Int64s) -> npt.NDArray[np.uint16]:
+        """The ports of many, a pair a row."""
+        return self.words[self.starts[numbers] + 1].view(np.uint16).reshape(-1, 2)
+
+    def addresses(self, numbers: Int64s, turned: Bytes) -> Iterator[Words]:
+        """The addresses of many as numbers, a column a word: those of the first endpoint (where it is turned, of the second),
+        then those of the other; zeros behind shorter ones."""
+        words, starts = self.words, self.starts[numbers]
+        sizes = words[starts].view(np.uint8)[1::4] // 4
+        longest = int(sizes.max(initial=0))
+        for side in (0, 1):
+            begins = starts + HEAD.size // 4 + np.where(turned == side, 0, sizes)
+            for at in range(longest):
+                column = words.take(begins + at, mode="clip").view(">u4").astype(np.uint32)
+                yield np.where(at < sizes, column, 0).astype(np.uint32)
 
     def find(self, wanted: bytes) -> int:
         """The number of a name, -1 where there is none."""

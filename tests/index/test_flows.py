@@ -137,6 +137,21 @@ def test_packets_get_the_flows_that_they_get_one_by_one(
                 assert flows.packets[flow].tolist() == expected["packets"]
 
 
+def test_flows_in_the_order_of_their_ends_and_their_ports(tmp_path: Path) -> None:
+    sent = [one._replace(quoted=False) for one in some(random.Random(5), 300, True)]
+    records = b"".join(struct.pack("<IIII", 1, 0, len(data), len(data)) + data for data in map(frame, sent))
+    (tmp_path / "a.pcap").write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101) + records)
+    index = Index(open_source(str(tmp_path / "a.pcap")), Slow(sent))
+    index.build()
+    flows = index.flows
+    ends = [(*flows.addresses(flow), flows.sport(flow), flows.dport(flow)) for flow in range(len(flows))]
+    assert [tuple(ports) for ports in flows.ports(3).tolist()] == [end[2:] for end in ends[3:]]
+    padded = [(*(address.ljust(16, b"\0") for address in end[:2]), *end[2:]) for end in ends]
+    assert flows.by_ends().tolist() == sorted(range(len(flows)), key=padded.__getitem__)
+    assert len({len(end[0]) for end in ends}) == 2 and FlowTable().by_ends().tolist() == []
+    assert flows.protocols.tolist() == [flows.protocol(flow) for flow in range(len(flows))]
+
+
 def test_what_is_quoted_is_no_packet_of_its_flow_and_tells_no_window_scale(tmp_path: Path) -> None:
     syn = Transport(6, b"\x0a\0\0\1", b"\x0a\0\0\2", 1, 2, seq=7, flags=SYN, scale=3)
     answers = {1: [syn._replace(quoted=True)], 2: [syn._replace(protocol=17, flags=0, seq=0), syn]}

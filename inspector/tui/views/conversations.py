@@ -142,8 +142,8 @@ class ConversationTable(LineList):
             "start": self._first_ns, "duration": self._last_ns - self._first_ns, "ended": self._endings.order()[:count],
         }  # fmt: skip
         if self.sort == "ends":
-            ends = [(*flows.addresses(flow), flows.sport(flow), flows.dport(flow)) for flow in range(count)]
-            order = np.array(sorted(range(count), key=ends.__getitem__), np.int64)
+            order = flows.by_ends()
+            order = order[order < count]
         elif self.sort in keys:
             order = np.argsort(keys[self.sort], kind="stable")
         else:
