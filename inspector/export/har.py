@@ -110,8 +110,13 @@ def _moment(time_ns: int) -> str:
 
 
 def _timings(exchange: Exchange) -> dict[str, float]:
-    """Milliseconds; -1 for what does not apply, 0 for what must be there and was not seen. `connect` includes `ssl`."""
+    """Milliseconds; -1 for what does not apply, 0 for what must be there and was not seen. `connect` includes `ssl`.
+
+    `time` is to be their sum: where the response begins while the request goes on, what they share is told of the response.
+    """
     dns, connect, tls, send, wait, receive = (phase / 1e6 if phase >= 0 else -1.0 for phase in exchange.phases)
+    shared = sum(max(phase, 0.0) for phase in (send, wait, receive)) - (exchange.ended - exchange.begun) / 1e6
+    send -= max(min(shared, send), 0.0)
     return {
         "blocked": -1.0,
         "dns": dns,
@@ -140,13 +145,16 @@ def _text(latin: str) -> str:
         return raw.decode("latin-1")
 
 
-def _sizes(part: Part | None) -> tuple[int, int]:
-    return (-1, -1) if part is None else (part.head - part.start, part.stop - part.head)
+def _sizes(exchange: Exchange, part: Part | None, said: Message) -> tuple[int, int]:
+    """Bytes of the head and of the body as they were sent; of a body over HTTP/2, without what frames and trailers add."""
+    if part is None:
+        return -1, -1
+    return part.head - part.start, part.stop - part.head if exchange.substream < 0 else said.coded
 
 
 def _request(exchange: Exchange, asked: Message, secrets: bool) -> dict[str, Any]:
     url = exchange.url if secrets else redaction.url(exchange.url)
-    head_size, body_size = _sizes(exchange.request)
+    head_size, body_size = _sizes(exchange, exchange.request, asked)
     head = asked.head
     cookies = [pair.strip().partition("=") for pair in head.cookie.split(";")] if head is not None else []
     found: dict[str, Any] = {
@@ -181,7 +189,7 @@ def _query(url: str) -> str:
 
 def _response(exchange: Exchange, answered: Message, secrets: bool) -> dict[str, Any]:
     head = answered.head
-    head_size, body_size = _sizes(exchange.response)
+    head_size, body_size = _sizes(exchange, exchange.response, answered)
     media = _media(head)
     content: dict[str, Any] = {"size": len(answered.body or b""), "mimeType": media or "x-unknown"}
     if answered.body:

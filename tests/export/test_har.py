@@ -55,6 +55,24 @@ def test_the_archive_of_a_bundled_capture_is_valid(name: str) -> None:
     with_session.close()
 
 
+def test_a_call_that_goes_both_ways_at_once_takes_its_time_once() -> None:
+    session = open_session("grpc-streams")
+    talk = next(one for one in session.exchanges() if one.target.endswith("/Talk"))
+    entry = archive(session, [talk])["log"]["entries"][0]
+    assert talk.phases.send > 0 and talk.phases.receive > 0 and talk.phases.wait == 0
+    assert entry["time"] == pytest.approx((talk.ended - talk.begun) / 1e6)
+    session.close()
+
+
+@pytest.mark.parametrize("name", ["https-http2-multiplex", "grpc-streams"])
+def test_sizes_of_bodies_over_http2_are_those_of_their_content(name: str) -> None:
+    session = open_session(name)
+    for entry in archive(session, session.exchanges())["log"]["entries"]:
+        content = entry["response"]["content"]
+        assert entry["response"]["bodySize"] == content["size"] - content.get("compression", 0)
+    session.close()
+
+
 def test_bodies_are_decoded() -> None:
     session = open_session("http-post-json")
     first, second = archive(session, session.exchanges())["log"]["entries"]

@@ -132,7 +132,8 @@ def grpc(talk: Talk) -> Iterator[Finding]:
         packets = [packet for packet, _ in found]
         yield talk.finding("grpc-status", Severity.ERROR, packets, cause, cure, RESPONSES, len(found))
     if missing:
-        cause = f"{len(missing)} calls end without grpc-status: the client reports UNKNOWN or INTERNAL"
+        ends = "call ends" if len(missing) == 1 else "calls end"
+        cause = f"{len(missing):,} {ends} without grpc-status: the client makes up one, mostly UNKNOWN or INTERNAL"
         cure = "a proxy that does not pass trailers on, or a server that is no gRPC server"
         packets = [packet for packet, _ in missing]
         yield talk.finding("grpc-status-missing", Severity.ERROR, packets, cause, cure, RESPONSES, len(missing))
