@@ -17,6 +17,7 @@ from inspector.annotations.story.step import Narrated
 from inspector.core.layer import Note, Rank
 from inspector.core.span import Span
 from inspector.core.stream import Pdu
+from inspector.protocols.http.framing import Framing, body_of
 from inspector.protocols.http.head import Head
 from inspector.protocols.tls.names import MESSAGES
 from inspector.protocols.tls.wire import HELLO_RETRY
@@ -170,7 +171,9 @@ HTTP1 = Machine(
             "idle", "every request is answered and nobody wants to close: the next one saves a handshake", "RFC 9112, 9.3"
         ),
         ("busy", "answered, close"): Step(
-            "closing", "one side said close, or speaks HTTP/1.0 without keep-alive: no request may follow", "RFC 9112, 9.6"
+            "closing",
+            "one side said close, speaks HTTP/1.0 without keep-alive, or ends the body by closing: no request may follow",
+            "RFC 9112, 9.3 and 9.6",
         ),
         ("idle", "TCP ends"): Step(
             "closed", "one side ends it between two requests; a request that crosses that on the way is lost", "RFC 9112, 9.5"
@@ -315,7 +318,9 @@ def _after(capture: Narrated, one: Exchange) -> str:
     for head in heads:
         if head is not None and ("close" in head.tokens("connection") or _old(head)):
             return "answered, close"
-    return "answered, kept"
+    answer = heads[-1]
+    to_the_end = answer is not None and body_of(answer, one.method).framing is Framing.CLOSE
+    return "answered, close" if to_the_end else "answered, kept"
 
 
 def _old(head: Head) -> bool:

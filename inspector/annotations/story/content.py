@@ -121,13 +121,12 @@ def _wishes(head: Head) -> Iterator[str]:
     """What is special about a request."""
     if (expect := head.get("expect")) and expect.lower() == "100-continue":
         yield "its body waits until the server agrees (Expect: 100-continue)"
-    for name, words in (
-        ("if-none-match", "an answer is wanted only if the content has changed (If-None-Match)"),
-        ("if-modified-since", "an answer is wanted only if the content has changed (If-Modified-Since)"),
-        ("range", "only a part is wanted"),
-    ):
-        if head.get(name):
-            yield words
+    if conditions := [name.title() for name in ("if-none-match", "if-modified-since") if head.get(name)]:
+        reads = head.start[0] in ("GET", "HEAD")
+        words = "the content is wanted only if it has changed" if reads else "it is to be done only on a condition"
+        yield f"{words} ({listed(conditions)})"
+    if wanted := head.get("range"):
+        yield f"only a part is wanted ({printable(wanted, 40)})"
     if credentials := head.get("authorization"):
         yield f"it carries credentials ({printable(credentials.partition(' ')[0], 20)})"
     if (wait := natural((head.get("prefer") or "").partition("wait=")[2])) is not None:
@@ -261,7 +260,7 @@ def _interim(capture: Narrated, flow: int) -> Iterator[Step]:
             code = pdu.info.get("code", 0)
             if pdu.protocol == "http" and 100 <= code < 200 and code != 101:
                 why = ": the client may send the body" if code == 100 else ""
-                text = f"the server says {code} first{why}; its real answer is still to come"
+                text = f"the server says {code} first{why}; its final answer is still to come"
                 yield step(capture, "response", [packet], sentence(text), flow)
 
 

@@ -144,7 +144,7 @@ def _connection(message: Message) -> Notes:
 
 _DIRECTIVES: dict[str, tuple[str, str]] = {
     "no-store": ("no cache may keep this", "RFC 9111, 5.2.2.5"),
-    "no-cache": ("a cache may keep it but must ask the server each time before using it", "RFC 9111, 5.2.2.4"),
+    "no-cache": ("whoever keeps it must ask the server each time before using it", "RFC 9111, 5.2.2.4"),
     "private": ("only the user's own cache may keep it, no shared one", "RFC 9111, 5.2.2.7"),
     "public": ("any cache may keep it, even where it normally would not", "RFC 9111, 5.2.2.9"),
     "must-revalidate": ("once stale it must not be used without asking the server", "RFC 9111, 5.2.2.2"),
@@ -164,6 +164,8 @@ def _caching(message: Message) -> Notes:
             elif name in _DIRECTIVES and not value:  # with names of headers in quotes it is about these headers alone
                 said.append(_DIRECTIVES[name][0])
                 sections.append(_DIRECTIVES[name][1])
+        if len(said) > 1 and _DIRECTIVES["no-store"][0] in said:  # then the others have nothing to be about
+            said, sections = [f"{_DIRECTIVES['no-store'][0]}, whatever else stands here"], [_DIRECTIVES["no-store"][1]]
         if said:
             why = "; ".join(said)
             yield Note(found[1].span, "caching", f"{why[0].upper()}{why[1:]}.", _joined(sections))
@@ -363,9 +365,11 @@ def _negotiation(message: Message) -> Notes:
         yield Note(accept[1].span, "codings offered", why, "RFC 9110, 12.5.3")
     if not message.request and (coding := message.line("content-encoding")):
         why = f"The content is coded with {coding[0][:40]}: lengths and chunks count the coded bytes."
+        if all(token == "identity" for token in message.head.tokens("content-encoding")):
+            why = "The content is not coded at all; the name identity is for Accept-Encoding alone, and should not stand here."
         yield Note(coding[1].span, "content coding", why, "RFC 9110, 8.4")
     if not message.request and (vary := message.line("vary")):
-        why = f"The answer may depend on the request's {vary[0][:80]}: a cache gives it only to who says the same there."
+        why = f"The answer may depend on the request's {vary[0][:80]}: a cache gives it only to requests that are alike there."
         if vary[0].strip() == "*":
             why = "The answer may depend on more than the request's headers: a cache must ask the server each time."
         yield Note(vary[1].span, "vary", why, "RFC 9110, 12.5.5")

@@ -6,6 +6,7 @@ refers to it.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +27,8 @@ MAX_SHORT = 256  # octets of a text that is kept for the next time
 EVENT_STREAM = "text/event-stream"
 GRPC = "application/grpc"
 PSEUDO_REQUEST = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
+_NAME = re.compile(rb":?[!-9;-@\[-~]+")  # visible ASCII without capital letters; a colon in front alone (RFC 9113, 8.2.1)
+_BAD_VALUE = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z")
 CONNECTION_HEADERS = frozenset({b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 
 
@@ -325,6 +328,11 @@ def problems(role: str, headers: list[Header], said: Said) -> list[tuple[str, st
             found.append(("pseudo-header", f"{decode(name)} must not stand in {_ARTICLES[role]} (RFC 9113, 8.3)"))
     if any(name != name.lower() for name in known):
         found.append(("header-name", "capital letters in a header name: the message is malformed (RFC 9113, 8.2.1)"))
+    elif not all(map(_NAME.fullmatch, known)):
+        found.append(("header-name", "a header name with characters that none may have: malformed (RFC 9113, 8.2.1)"))
+    if any(header.value is not UNKNOWN and _BAD_VALUE.search(header.value) for header in headers):
+        text = "a header value with NUL, CR or LF, or white space at an end: the message is malformed (RFC 9113, 8.2.1)"
+        found.append(("header-value", text))
     for name in dict.fromkeys(known):
         if name in CONNECTION_HEADERS:
             found.append(("connection-header", f"{decode(name)} has no meaning in HTTP/2: malformed (RFC 9113, 8.2.2)"))
