@@ -67,12 +67,14 @@ def _resets(layer: Layer, flags: int, at: Field) -> Note:
     if flags & ACK and not layer.value("tcp.seq_raw", 0):
         number = f"{int(layer.value('tcp.ack', 0)):,}"
         why = f"The reset acknowledges {number}, so that the other end knows which segment it answers."
+        reference = "RFC 9293, 3.5.2 and 3.5.3"
     else:
         number = f"{int(layer.value('tcp.seq', 0)):,}"
         why = f"The reset carries the number {number}, which must lie in the other end's window to count;"
         why += " a careful host takes it only if it is the very number that it expects next."
+        reference = "RFC 9293, 3.5.2 and 3.5.3; RFC 5961, 3.2"
     why += " No reset is sent in answer to one."
-    return Note(at.span, "reset", why, "RFC 9293, 3.5.2 and 3.5.3; RFC 5961, 3.2")
+    return Note(at.span, "reset", why, reference)
 
 
 def _data(layer: Layer, flags: int, length: int, raw: Field) -> Note:

@@ -52,8 +52,12 @@ class Step(NamedTuple):
 S, E = State, Event
 _OPEN, _CLOSE, _ARRIVES, _RESET = "RFC 9293, 3.5", "RFC 9293, 3.6", "RFC 9293, 3.10.7", "RFC 9293, 3.5.2"
 _RESET_SENT = Step(
-    S.CLOSED, "it gives the connection up with a reset: what it had still to send is dropped", "RFC 9293, 3.10.5"
+    S.CLOSED, "it gives the connection up with a reset: what it had still to send is dropped", "RFC 9293, 3.6.1 and 3.10.5"
 )
+_RESET_LATE = Step(
+    S.CLOSED, "it had closed its side already; the reset says that nobody is there to read what still comes", "RFC 9293, 3.6.1"
+)
+_AFTER_FIN = (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK, S.TIME_WAIT)
 _RESET_CAME = Step(
     S.CLOSED, "the other end reset the connection: whatever was not read or acknowledged is lost", "RFC 9293, 3.10.7.4"
 )
@@ -85,7 +89,8 @@ TABLE: dict[tuple[State, Event], Step] = {
     (S.LAST_ACK, E.GETS_ACK_OF_FIN): Step(S.CLOSED, "its FIN is acknowledged: nothing is left to remember", _ARRIVES),
     (S.CLOSED, E.SENDS_SYN): Step(S.SYN_SENT, "it asks for a connection again", _OPEN),
     (S.CLOSED, E.SENDS_SYN_ACK): Step(S.SYN_RECEIVED, "it listened again, and agrees to the connection", _OPEN),
-    **{(state, E.SENDS_RST): _RESET_SENT for state in State if state not in (S.UNKNOWN, S.SYN_SENT, S.CLOSED)},
+    **{(state, E.SENDS_RST): _RESET_SENT for state in (S.SYN_RECEIVED, S.ESTABLISHED, S.CLOSE_WAIT)},
+    **{(state, E.SENDS_RST): _RESET_LATE for state in _AFTER_FIN},
     **{(state, E.GETS_RST): _RESET_CAME for state in State if state not in (S.SYN_SENT, S.CLOSED, S.TIME_WAIT)},
     (S.TIME_WAIT, E.GETS_RST): Step(S.CLOSED, "a reset ends the wait before its time", "RFC 9293, 3.10.7.4; RFC 1337, 2"),
     (S.UNKNOWN, E.SENDS_RST): Step(S.CLOSED, "it has no such connection, or gives it up", _RESET),
