@@ -301,10 +301,14 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
 POOR = [{"TERM": "dumb", "NO_COLOR": "1"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"COLUMNS": "20"}]
 
 
-@pytest.mark.parametrize("environment", POOR)
-def test_poor_terminals(environment: dict[str, str]) -> None:
-    done = run(["show", "sse", "-n", "18"], **environment)
-    assert done.returncode == 0 and not done.stderr and "event 1" in done.stdout and "\x1b" not in done.stdout
+TOLD = {"show": "event 1", "explain": "GET", "exchanges": "GET", "findings": "", "flows": "192.0.2.80:80", "info": "Packets"}
+
+
+@pytest.mark.parametrize("environment", POOR, ids=lambda environment: next(iter(environment)))
+@pytest.mark.parametrize("command", TOLD)
+def test_poor_terminals(command: str, environment: dict[str, str]) -> None:
+    done = run([command, "sse"], **environment)
+    assert done.returncode == 0 and not done.stderr and TOLD[command] in done.stdout and "\x1b" not in done.stdout
 
 
 def pcap(path: Path, records: list[tuple[int, int, bytes, int]], snap: int = 262_144) -> str:
@@ -314,29 +318,40 @@ def pcap(path: Path, records: list[tuple[int, int, bytes, int]], snap: int = 262
     return str(path)
 
 
-def test_clocks_that_run_backwards_and_stand_still(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def clocks(path: Path) -> str:
+    """A capture whose clock runs backwards, stands still, and is not set."""
     times = [(9, 0), (8, 5), (8, 5), (0, 0), (0, 0), (7, 1), (6, 0), (5, 0), (5, 0)]
-    path = pcap(tmp_path / "a.pcap", [(s, u, data, len(data)) for (s, u), data in zip(times, frames(), strict=True)])
+    return pcap(path, [(s, u, data, len(data)) for (s, u), data in zip(times, frames(), strict=True)])
+
+
+def extremes(path: Path) -> str:
+    """A packet of which nothing was captured, and one of 256 KiB; the snap length is 0."""
+    large = ip(17, A, B, bytes(65_000)) + bytes(256 * 1024 - 65_034)
+    return pcap(path, [(1, 0, b"", 1500), (2, 0, large, len(large))], snap=0)
+
+
+def interfaces(path: Path, count: int = 65_535) -> str:
+    many = [Interface(1, 0, f"if{n}") for n in range(count)]
+    write(str(path), many, [Packet(1, 1, 1, 60, bytes(60), count - 1)], Extras())
+    return str(path)
+
+
+def test_clocks_that_run_backwards_and_stand_still(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = clocks(tmp_path / "a.pcap")
     for command in (["show", "--json"], ["flows"], ["exchanges", "--json"], ["findings"], ["explain"], ["info"]):
         assert app([command[0], path, *command[1:]]) == 0
     assert "-18446744073" not in capsys.readouterr().out  # the times of a conversation that has no packet
 
 
 def test_nothing_captured_and_the_largest_packet(tmp_path: Path) -> None:
-    large = ip(17, A, B, bytes(65_000)) + bytes(256 * 1024 - 65_034)
-    path = pcap(tmp_path / "a.pcap", [(1, 0, b"", 1500), (2, 0, large, len(large))], snap=0)
-    session = open_session(path)
+    session = open_session(extremes(tmp_path / "a.pcap"))
     assert [len(session.dissect(n).layers) > 0 for n in (1, 2)] == [True, True] and session.damage is None
     session.close()
 
 
 def test_many_interfaces(tmp_path: Path) -> None:
-    path = tmp_path / "a.pcapng"
-    count = 65_535
-    interfaces = [Interface(1, 0, f"if{n}") for n in range(count)]
-    write(str(path), interfaces, [Packet(1, 1, 1, 60, bytes(60), count - 1)], Extras())
-    session = open_session(str(path))
-    assert session.interfaces[session.packet(1).interface].name == f"if{count - 1}"
+    session = open_session(interfaces(tmp_path / "a.pcapng"))
+    assert session.interfaces[session.packet(1).interface].name == "if65534"
     session.close()
 
 

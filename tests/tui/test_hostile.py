@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dpkt
@@ -14,8 +14,9 @@ from textual.pilot import Pilot
 from inspector.core.packet import Interface, Packet
 from inspector.export.pcapng import Extras, write
 from inspector.tui.screens.capture import CaptureScreen
+from inspector.tui.views import VIEWS
 from inspector.tui.widgets.osi_stack import OsiStack
-from tests.cli.test_safety import certificate, client_hello, talks
+from tests.cli.test_safety import certificate, client_hello, clocks, extremes, interfaces, talks
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 MARKUP = "[bold red]x[/bold red][@click=app.quit]y[/]"
@@ -134,6 +135,20 @@ def test_what_other_protocols_carry_does_not_either(tmp_path: Path) -> None:
         assert "(process 7)" in check(screen)
 
     drive(steps, str(path), size=(150, 45))
+
+
+@pytest.mark.parametrize("make", [clocks, extremes, interfaces], ids=lambda make: make.__name__)
+def test_every_view_of_odd_captures(make: Callable[[Path], str], tmp_path: Path) -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        for number in range(1, screen.session.count + 1):
+            screen.packets.go(number)
+            await settle(pilot)
+            check(screen)
+        for key in VIEWS:
+            await press(pilot, key, "down", "end", "home")
+            assert f"{key} {VIEWS[key].title}" in check(screen)
+
+    drive(steps, make(tmp_path / "odd.pcapng"), size=(150, 45))
 
 
 def test_home_shows_hostile_file_names(capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
