@@ -125,6 +125,17 @@ def test_what_two_syns_agree_on(client: bytes, server: bytes, words: str, tmp_pa
     assert "agreed" not in first and words in second["agreed"]
 
 
+@pytest.mark.parametrize(("length", "before"), [("Content-Length: 2", "idle"), ("Server: x", "closing")])
+def test_a_body_that_ends_by_closing_closes_the_connection(length: str, before: str, tmp_path: Path) -> None:
+    net = Net()
+    link = net.link(0)
+    link.ask(10, "GET /")
+    link.segment(20, 1, f"HTTP/1.1 200 OK\r\n{length}\r\n\r\nab".encode())
+    link.close(30, 1)
+    titles = [title for packet in told(net, tmp_path) for title in packet if title.startswith("HTTP/1 connection")]
+    assert [title for title in titles if title.endswith("→ closed")] == [f"HTTP/1 connection: {before} → closed"]
+
+
 def test_how_many_messages_of_a_handshake_follow() -> None:
     session = open_session("tls13-resumption")
     try:

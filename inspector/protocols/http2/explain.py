@@ -19,7 +19,7 @@ SETTING_NOTES = {
         "RFC 9113, 6.5.2; RFC 7541, 4.2",
     ),
     Setting.MAX_CONCURRENT_STREAMS: (
-        "The other side may have {value:,} streams open at a time; without this setting there is no limit.",
+        "Of streams that the other side opens, {value:,} may be open at a time; without this setting there is no limit.",
         "RFC 9113, 5.1.2 and 6.5.2",
     ),
     Setting.INITIAL_WINDOW_SIZE: (
