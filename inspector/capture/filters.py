@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 
 from inspector.core.errors import InspectError
 
+_WORDS = re.compile(r"[\s()!&|]+")  # what stands between the words of a filter (pcap-filter(7)); names may hold - and .
 _INSTRUCTION = struct.Struct("=HBBI")
 BPF_RET, BPF_K = 6, 0  # include/uapi/linux/bpf_common.h, as all of these
 BPF_LD, BPF_LDX, BPF_ABS, BPF_IND, BPF_MSH = 0, 1, 0x20, 0x40, 0xA0
@@ -40,7 +42,7 @@ def compile_filter(text: str, link_type: int, snap: int, cooked: bool = False) -
         pcap.pcap_freecode(ctypes.byref(program))
     finally:
         pcap.pcap_close(handle)
-    if "vlan" in text.split():
+    if "vlan" in _WORDS.split(text):
         raise InspectError(f"-f {text!r}: the kernel takes VLAN tags off before the filter; use -Y vlan")
     return cooked_code(code, text) if cooked else code
 

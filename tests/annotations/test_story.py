@@ -15,6 +15,7 @@ from inspector.annotations.story import Step, ranges
 from inspector.cli.explain import WIDTH, as_text
 from inspector.session import open_session
 from inspector.sources.bundled import bundled
+from tests.annotations.net import Net
 from tests.annotations.wire import ACK, FIN, RST, SYN, Wire
 
 TEXTS = Path(__file__).parent / "explain"
@@ -191,3 +192,15 @@ def test_hostile_text_reaches_no_terminal(tmp_path: Path) -> None:
 def test_packet_ranges() -> None:
     assert ranges((1, 2, 3, 5, 9, 10)) == "1–3, 5, 9–10"
     assert ranges(()) == ""
+
+
+@pytest.mark.parametrize(("client", "server", "words"), [
+    ("192.0.2.10", "192.0.2.80", "192.0.2.10:5000 sends 1 datagram (UDP) to 192.0.2.80:6000,"),
+    ("2001:db8::10", "2001:db8::80", "[2001:db8::10]:5000 sends 1 datagram (UDP) to [2001:db8::80]:6000,"),
+])  # fmt: skip
+def test_the_ends_of_datagrams(client: str, server: str, words: str, tmp_path: Path) -> None:
+    net = Net()
+    net.udp(0, client, server, (5_000, 6_000), b"what is this")
+    session = net.session(tmp_path)
+    assert words in " ".join(step.text for step in session.story())
+    session.close()

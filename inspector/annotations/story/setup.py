@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.annotations.story.step import Narrated, Step, duration, listed, sentence, step
-from inspector.core.field import address_text, cell
+from inspector.core.field import address_text, cell, endpoint_text
 from inspector.core.layer import Layer
 from inspector.core.text import counted
 
@@ -200,20 +200,20 @@ def datagrams(capture: Narrated, flow: int) -> Step:
     flows = capture.index.flows
     numbers = capture.index.flow_packets(flow).tolist()
     client, server = flows.addresses(flow)
-    one, other = named(capture, client, numbers[0]), named(capture, server, numbers[0])
+    one, other = named(capture, client, numbers[0], flows.sport(flow)), named(capture, server, numbers[0], flows.dport(flow))
     sent, received = (int(count) for count in flows.packets[flow])
     layers = capture.layers(numbers[0]).layers
     title = layers[-1].title if layers and layers[-1].protocol not in ("udp", "data") else "UDP"
-    text = f"{one}:{flows.sport(flow)} sends {counted(sent, 'datagram')} ({title}) to {other}:{flows.dport(flow)}"
+    text = f"{one} sends {counted(sent, 'datagram')} ({title}) to {other}"
     text += f", which sends {counted(received, 'datagram')} back" if received else ", and gets none back"
     return step(capture, "datagrams", numbers, f"{text}.", flow)
 
 
-def named(capture: Narrated, address: bytes, packet: int) -> str:
-    """An address, with its name in front where the capture knows one."""
-    text = address_text(address)
+def named(capture: Narrated, address: bytes, packet: int, port: int = -1) -> str:
+    """An address, or an end where a port is given, with its name in front where the capture knows one."""
+    text = address_text(address) if port < 0 else endpoint_text(address, port)
     known = capture.name(address, packet)
-    return text if known == text else f"{known} ({text})"
+    return text if known == address_text(address) else f"{known} ({text})"
 
 
 def _text(layer: Layer, name: str) -> str:
