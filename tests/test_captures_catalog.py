@@ -25,17 +25,17 @@ CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 CATALOG: dict[str, dict[str, Any]] = tomllib.loads((CAPTURES / "catalog.toml").read_text())
 NAMES = sorted(CATALOG)
 WANTED = {
-    "http-get", "http-get-lo", "http-post-json", "http-keepalive", "https-tls12", "https-tls13", "tls-bad-certificate", "sse",
-    "sse-cut", "websocket-chat", "dns-udp", "tcp-refused", "tcp-reset", "https-http2-multiplex", "http1-six-connections",
-    "http1-pipelining", "sse-tls", "websocket-tls", "grpc-streams", "tcp-loss", "tcp-zero-window", "tls13-resumption",
-    "tls13-hello-retry", "short-polling", "long-polling", "async-job", "slow-server", "cookie-session", "jwt",
-    "sse-buffered-by-proxy", "nagle-delayed-ack", "keepalive-race",
+    "http-get", "http-get-lo", "http-post-json", "http-keepalive", "https-tls12", "https-tls12-keys", "https-tls13",
+    "tls-bad-certificate", "sse", "sse-cut", "websocket-chat", "dns-udp", "tcp-refused", "tcp-reset",
+    "https-http2-multiplex", "http1-six-connections", "http1-pipelining", "sse-tls", "websocket-tls", "grpc-streams",
+    "tcp-loss", "tcp-zero-window", "tls13-resumption", "tls13-hello-retry", "short-polling", "long-polling", "async-job",
+    "slow-server", "cookie-session", "jwt", "sse-buffered-by-proxy", "nagle-delayed-ack", "keepalive-race",
 }  # fmt: skip
 OTHERS = {"lessons.toml", "catalog.toml", "grpc-streams.proto"}
 LOSSY = {"tcp-loss", "tcp-zero-window"}  # segments are lost, or sent again, on purpose
 WITH_SECRETS = {
     "https-tls13", "tls-bad-certificate", "https-http2-multiplex", "http1-six-connections", "sse-tls", "websocket-tls",
-    "tls13-resumption", "tls13-hello-retry",
+    "tls13-resumption", "tls13-hello-retry", "https-tls12-keys",
 }  # fmt: skip
 
 SECTION, INTERFACE, STATISTICS, PACKET, SECRETS = 0x0A0D0D0A, 1, 5, 6, 0x0A
@@ -213,6 +213,10 @@ SCENES = [
     ("http-keepalive", "http.request.method == HEAD"),
     ("https-tls12", "tls.handshake.type == 11"),  # Certificate, in clear
     ("https-tls12", "tls.handshake.type == 2 && !tls.handshake.extensions.supported_version"),
+    ("https-tls12-keys", "tls.handshake.ciphersuite == 0xc02f && tls.handshake.type == 2"),  # AES-GCM
+    ("https-tls12-keys", "tls.handshake.extension.type == 22 && tls.handshake.type == 2 && tcp.stream == 1"),
+    ("https-tls12-keys", "tcp.stream == 1 && tls.record.length == 416 && http.response.code == 200"),  # CBC, decrypted
+    ("https-tls12-keys", "tcp.stream == 2 && tls.record.length == 382 && http.response.code == 200"),
     ("https-tls13", "tls.handshake.type == 2 && tls.handshake.extensions.supported_version == 0x0304"),
     ("https-tls13", "tls && http.response.code == 200"),  # decrypted with the secrets in the file
     ("tls-bad-certificate", "tls.alert_message.desc == 48 && ip.src == 192.0.2.10"),  # unknown_ca

@@ -51,6 +51,7 @@ CONSTANTS = {
     "ipv6 hop limit": {"64", "128", "255"},
     "ipv6 header": {"40"},
     "ipv6 whose addresses": {"24"},
+    "tls the nonce": {"4", "8"},  # the salt and the explicit part (RFC 5288, 3; RFC 6655, 3), whatever the record
     "udp length": {"8"},
     "websocket permessage-deflate": {"00 00 ff ff"},
 }

@@ -13,7 +13,7 @@ from inspector.protocols.tls.wire import HELLO_RETRY, Content
 
 CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET, ENCRYPTED_EXTENSIONS, CERTIFICATE = 1, 2, 4, 8, 11
 WARNING = 1  # the level of an alert after which the connection goes on
-SHORT_RECORD = 64  # bytes: an alert is two, and what encryption adds stays below this
+SHORT_RECORD = 96  # bytes: a header of 5, an IV and a block of 16 each, and a MAC of 48 (AES-CBC, SHA-384): an alert is two
 CURES = {
     40: "compare versions, cipher suites and groups of both sides: nothing suits both; before TLS 1.3 also"
     " for want of a client certificate",

@@ -21,6 +21,19 @@ def tls12(lab: Lab, path: Path) -> bytes:
     return b""
 
 
+def tls12_keys(lab: Lab, path: Path) -> bytes:
+    files = certificates.chain(lab.dir, "www.example.test", "rsa")
+    lab.resolver()
+    suites = ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA256", "ECDHE-RSA-CHACHA20-POLY1305")
+    lab.nginx(tls=f"ssl_protocols TLSv1.2; ssl_ciphers {':'.join(suites)}; lingering_close always; {files.nginx}")
+    keys = lab.dir / "keys.txt"
+    one = ("--cacert", str(files.root), "--header", "Connection: close", "https://www.example.test/logo.svg")
+    each = [("--next", *CURL[1:], "--ciphers", suite, *one) for suite in suites]
+    with lab.capture(path):
+        lab.run(*CURL[:1], *(word for words in each for word in words), SSLKEYLOGFILE=str(keys))
+    return keys.read_bytes()
+
+
 def tls13(lab: Lab, path: Path) -> bytes:
     files = certificates.chain(lab.dir, "www.example.test", "ec")
     lab.resolver()
@@ -112,6 +125,63 @@ STORIES = (
             "tls.resumed": 1,
             "tcp.flags.reset == 1": 0,
             "http": 0,
+        },
+    ),
+    Story(
+        name="https-tls12-keys",
+        title="TLS 1.2 with its keys: three ways to protect a record",
+        teaches="""The same small file three times, over three TLS 1.2 connections, and each session's one secret
+            (CLIENT_RANDOM in the key log) opens it. AES-GCM encrypts and authenticates in one (AEAD), and each record
+            carries eight bytes of its nonce. AES-CBC with a separate HMAC is older: both sides agree to authenticate
+            what was encrypted (encrypt_then_mac) and not the other way about, which ended a decade of padding
+            attacks; each record brings an initialisation vector and padding. ChaCha20-Poly1305 is an AEAD again, and
+            sends no nonce at all: the record's number is enough, as in TLS 1.3. Compare the lengths of the same
+            response.""",
+        record=tls12_keys,
+        peers=("curl", "nginx", "unbound"),
+        looks=(
+            Look(
+                "tls.handshake.type == 2 && tcp.stream == 0",
+                "The ServerHello chooses {tls.handshake.ciphersuite}: ECDHE-RSA-AES128-GCM-SHA256, an AEAD suite.",
+            ),
+            Look(
+                "http.request && tcp.stream == 0",
+                "The request, opened with the master secret that the key log names by the client's random.",
+                comment=True,
+            ),
+            Look(
+                "http.response && tcp.stream == 0",
+                "The response under AES-GCM: 8 bytes of nonce in front of the ciphertext, 16 of authentication tag behind it.",
+            ),
+            Look(
+                "tls.handshake.extension.type == 22 && tls.handshake.type == 2 && tcp.stream == 1",
+                "The second ServerHello chooses {tls.handshake.ciphersuite} (CBC and HMAC-SHA256), and agrees to "
+                "encrypt_then_mac: the MAC covers what was encrypted.",
+                comment=True,
+            ),
+            Look(
+                "http.response && tcp.stream == 1",
+                "The same response under AES-CBC: 16 bytes of initialisation vector, padding up to the block, 32 bytes "
+                "of HMAC.",
+                comment=True,
+            ),
+            Look(
+                "tls.handshake.type == 2 && tcp.stream == 2",
+                "The third ServerHello chooses {tls.handshake.ciphersuite}, ChaCha20-Poly1305; a CBC suite is not in sight, "
+                "and nobody speaks of encrypt_then_mac.",
+            ),
+            Look(
+                "http.response && tcp.stream == 2",
+                "The same response under ChaCha20-Poly1305: nothing in front of the ciphertext, 16 bytes of tag behind it.",
+            ),
+        ),
+        requires={
+            "tls.handshake.type == 11": 3,
+            "tls.handshake.extension.type == 22 && tls.handshake.type == 2": 1,
+            "http.request": 3,
+            "http.response": 3,
+            "tls.resumed": 0,
+            "tcp.flags.reset == 1": 0,
         },
     ),
     Story(
