@@ -49,12 +49,14 @@ class Conversations:
         self._tcp_of: dict[int, tuple[int, tuple[int, int]]] = {}  # what those of `_tcp` have seen of a growing capture
         self._learned = 0  # conversations before this one have been followed for what they teach of resumed sessions
         self._following = Following(index, self._keep_up)
+        self.left: set[int] = set()  # of a growing capture, the flows that are followed further only when they are asked for
 
     def forget(self) -> None:
         """What was followed while packets were still coming is not the whole of it. Call it with the lock held."""
         self._kept.clear()
         self._tcp.clear()
         self._learned = 0
+        self.left.clear()
 
     # --- followed
 
@@ -163,6 +165,8 @@ class Conversations:
             if self.growing and (new or 0 < weight < MAX_CONVERSATIONS):
                 self.of(flow, until)
                 self.tcp(flow, until)
+            elif self.growing:
+                self.left.add(flow)
 
     def to_follow(self, number: int) -> bool:
         """What its conversation says of a packet will be at hand once `keep_up` has come to it, and not before."""

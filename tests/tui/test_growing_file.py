@@ -14,8 +14,10 @@ import pytest
 from textual.pilot import Pilot
 
 from inspector.session import open_session
+from inspector.streams import conversations
 from inspector.tui.app import InspectorApp
 from inspector.tui.screens.growing import FileScreen
+from tests.annotations.net import Net
 
 HEAD = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
 
@@ -81,3 +83,36 @@ def test_what_cannot_be_followed_is_refused(tmp_path: Path, files: list[str]) ->
     words = [sys.executable, "-m", "inspector", "open", "--follow", *files]
     found = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.getcwd()})
     assert found.returncode == 2 and found.stderr == "osi-inspect: --follow takes one file that another program is writing\n"
+
+
+async def test_what_is_too_large_to_be_followed_as_it_comes_is_named_and_read_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "MAX_CONVERSATIONS", 20_000)  # the room of one segment and some messages
+    net = Net()
+    link = net.link(0)
+    link.ask(10, "GET /events")
+    link.stream(12)
+    for number in range(200):
+        link.chunk(20 + number, b"data: %d\n\n" % number)
+    net.session(tmp_path).close()
+    whole = (tmp_path / "made.pcap").read_bytes()
+    path = tmp_path / "growing.pcap"
+    path.write_bytes(whole[: len(whole) // 2])
+    screen = FileScreen(open_session(str(path), load=False, growing=True, follow=True))
+    try:
+        async with InspectorApp(screen=screen).run_test(size=(160, 40)) as pilot:
+            await until(pilot, lambda: screen.packets.total > 50)
+            with path.open("ab") as file:
+                file.write(whole[len(whole) // 2 :])
+            await until(pilot, lambda: screen.packets.total == 205)
+            await until(pilot, lambda: "messages of tcp 0 when looked at (over " in screen.state())
+            screen._read_on()
+            await until(pilot, lambda: screen.session.conversation(0).reached == 205)
+            assert len(screen.session.exchanges()[0].items) == 200
+            await pilot.press("S")
+            await until(pilot, lambda: screen.session.complete)
+            assert "when looked at" not in screen.state()
+    finally:
+        screen.session.source.stop()
+    screen.session.close()

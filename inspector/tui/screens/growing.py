@@ -10,6 +10,8 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
+from inspector.core.limits import MAX_CONVERSATIONS
+from inspector.core.text import counted
 from inspector.session import Session
 from inspector.tui.messages import PacketSelected
 from inspector.tui.screens.capture import CaptureScreen
@@ -113,6 +115,7 @@ class GrowingScreen(CaptureScreen):
         words = self.source_words()
         if self._behind > BEHIND:
             words.append(f"messages {self._behind:,} packets behind")
+        words.extend(left_words(self.session))
         if self.paused:
             words.append(f"paused, {self.session.count - self._shown:,} new (space)")
         elif not self.session.complete:
@@ -123,6 +126,18 @@ class GrowingScreen(CaptureScreen):
     def source_words(self) -> list[str]:
         """What the title says of what the packets come from."""
         raise NotImplementedError
+
+    @work(thread=True, exclusive=True, group="read on")
+    def _read_on(self) -> None:
+        """Follow what is too large to be followed as it comes, once, as far as it goes."""
+        worker, left = get_current_worker(), sorted(self.session.conversations.left)
+        for flow in left:
+            if not worker.is_cancelled:
+                self.session.conversation(flow)
+        said = f"{counted(len(left), 'conversation')} read up to now" if left else "every conversation is read as it comes"
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self.notify, said, timeout=4)
+            self.app.call_from_thread(self.packets.renew)
 
     # --- keys
 
@@ -145,9 +160,19 @@ class GrowingScreen(CaptureScreen):
         """Those of every capture, and those of one that grows."""
         return [
             ("Newest packet", "stay with it as packets come (key F)", self.action_follow),
+            ("Read on", "the conversations that are read only when they are looked at, up to the newest packet", self._read_on),
             ("Pause or resume", "hold the screen still; the capture goes on (key space)", self.action_pause),
             *super().commands(),
         ]
+
+
+def left_words(session: Session) -> list[str]:
+    """What the title says of conversations that are too large to be followed as they come."""
+    left = sorted(int(session.index.flows.stream[flow]) for flow in list(session.conversations.left))
+    if not left:
+        return []
+    which = f"tcp {left[0]}" if len(left) == 1 else f"{len(left):,} conversations"
+    return [f"messages of {which} when looked at (over {MAX_CONVERSATIONS >> 20} MiB; : Read on)"]
 
 
 class PipeScreen(GrowingScreen):
