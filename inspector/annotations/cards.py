@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from inspector.annotations.card_texts import CARDS, PART_OF, SECTIONS
 from inspector.annotations.card_texts.evidence import EVIDENCE
 from inspector.core.errors import InspectError
 from inspector.core.field import Field
+from inspector.core.layer import Layer
 from inspector.core.protocol import Card, Protocol
 from inspector.core.text import printable
 from inspector.dissection.engine import Dissection
@@ -79,21 +80,45 @@ def evidence(capture: Searched, protocol: str, numbers: Iterable[int] = ()) -> d
     is set. Of a protocol that `EVIDENCE` does not name, the first fields show the data format.
     """
     wanted = EVIDENCE.get(protocol, {})
-    missing = {field: name for name, fields in wanted.items() for field in fields}
+    missing: dict[str, list[str]] = {}  # field → the properties that it shows
+    for name, fields in wanted.items():
+        for key in fields:
+            missing.setdefault(key, []).append(name)
     found: dict[str, list[Proof]] = {}
-    for number in numbers or range(1, min(capture.count, LOOKED_AT) + 1):
-        if wanted and not missing:
+    for number, layer in _layers(capture, protocol, numbers):
+        if not wanted:
+            first = [field for field in layer.walk() if not field.children and field.span.size][:FIRST_FIELDS]
+            return {"data_format": [_proof(number, field) for field in first]}
+        for field in layer.walk():
+            if field.name in missing and field.value is not False and field.span.size:
+                for name in missing.pop(field.name):
+                    found.setdefault(name, []).append(_proof(number, field))
+        if not missing:
             break
-        for layer in capture.dissect(number).layers:
-            if layer.quoted or (layer.protocol != protocol and PART_OF.get(layer.protocol) != protocol):
-                continue
-            if not wanted:
-                first = [field for field in layer.walk() if not field.children and field.span.size][:FIRST_FIELDS]
-                return {"data_format": [_proof(number, field) for field in first]}
-            for field in layer.walk():
-                if field.name in missing and field.value is not False and field.span.size:
-                    found.setdefault(missing.pop(field.name), []).append(_proof(number, field))
     return found
+
+
+def first_packet(capture: Searched, protocol: str) -> int:
+    """The first packet that has something of a protocol, of those that `evidence` looks at; 0 where none has."""
+    return next((number for number, _ in _layers(capture, protocol, ())), 0)
+
+
+def unshown(protocol: str, name: str) -> str:
+    """Why no bytes stand beside a property, where `evidence` found none."""
+    if protocol not in EVIDENCE:
+        return "no bytes: which fields show it is not known here"
+    fields = EVIDENCE[protocol].get(name, ())
+    if not fields:
+        return "no bytes: no field of this layer shows it"
+    return f"no bytes: {' or '.join(fields)} would show it, and is not in these packets"
+
+
+def _layers(capture: Searched, protocol: str, numbers: Iterable[int]) -> Iterator[tuple[int, Layer]]:
+    """The layers of a protocol and of its parts, with their packets."""
+    for number in numbers or range(1, min(capture.count, LOOKED_AT) + 1):
+        for layer in capture.dissect(number).layers:
+            if not layer.quoted and protocol in (layer.protocol, PART_OF.get(layer.protocol)):
+                yield number, layer
 
 
 def _proof(number: int, field: Field) -> Proof:

@@ -24,7 +24,17 @@ def command(
     keylog: Keylog = None,
 ) -> None:
     """Show eight properties of protocols, side by side."""
-    from inspector.annotations.cards import TITLES, card_of, evidence, find, properties, table
+    from inspector.annotations.cards import (
+        LOOKED_AT,
+        TITLES,
+        card_of,
+        evidence,
+        find,
+        first_packet,
+        properties,
+        table,
+        unshown,
+    )
     from inspector.dissection.engine import make_registry
 
     registry = make_registry(None).protocols
@@ -33,10 +43,14 @@ def command(
         write_lines(f"{one.name:14} layer {one.osi}  {one.title}" for one in known)
         return
     found = [find(name, registry) for name in protocols]
-    proofs = {}
+    proofs, looked = {}, ""
     if file is not None:
         with opened(file, keylog) as session:
-            proofs = {protocol.name: evidence(session, protocol.name) for protocol in found}
+            for protocol in found:
+                own = evidence(session, protocol.name)
+                if own or first_packet(session, protocol.name):
+                    proofs[protocol.name] = own
+            looked = "this capture" if session.count <= LOOKED_AT else f"the first {LOOKED_AT:,} packets of this capture"
     if as_json:
         for protocol in found:
             assert protocol.card is not None
@@ -46,15 +60,20 @@ def command(
             }
             reference = protocol.card.reference
             record = {"protocol": protocol.name, "title": protocol.title, "osi": protocol.osi, "reference": reference}
-            write_lines([json.dumps({**record, **properties(protocol.card), "evidence": shown})])
+            silent = [name for name in TITLES if name not in shown] if protocol.name in proofs else []
+            why = {name: unshown(protocol.name, name) for name in silent}
+            write_lines([json.dumps({**record, **properties(protocol.card), "evidence": shown, "unshown": why})])
         return
     lines = table([(f"{one.title} (layer {one.osi})", one.card) for one in found if one.card is not None], WIDTH)
-    for protocol in found:
-        own = proofs.get(protocol.name)
-        if own is None:
+    for protocol in found if file is not None else ():
+        if protocol.name not in proofs:
+            lines += ["", f"no {protocol.title} in {looked}: there are no bytes to show"]
             continue
-        lines += ["", f"{protocol.title} in this capture" if own else f"nothing of {protocol.title} in this capture shows it"]
+        own = proofs[protocol.name]
+        lines += ["", f"{protocol.title} in {looked}"]
         for name, title in TITLES.items():
             for proof in own.get(name, []):
                 lines.append(f"  {title:20} packet {proof.packet}: {proof.label}  {proof.text}  [{proof.data.hex(' ')}]")
+            if name not in own:
+                lines.append(f"  {title:20} {unshown(protocol.name, name)}")
     write_lines(lines)

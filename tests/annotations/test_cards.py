@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inspector.annotations.card_texts import CARDS, PART_OF, SECTIONS
-from inspector.annotations.cards import EVIDENCE, TITLES, evidence, find, properties, table
+from inspector.annotations.cards import EVIDENCE, TITLES, evidence, find, first_packet, properties, table, unshown
 from inspector.annotations.walk import CARRIED, walk
 from inspector.core.errors import InspectError
 from inspector.dissection.engine import make_registry
@@ -62,6 +62,31 @@ def test_evidence_is_read_from_the_capture() -> None:
         port = next(proof for proof in found["addressing"] if proof.label == "Destination port")
         assert (port.packet, port.text, port.data) == (9, "80", b"\x00\x50")
         assert evidence(session, "websocket") == {}
+    finally:
+        session.close()
+
+
+def test_a_property_without_bytes_says_why() -> None:
+    session = open_session("https-http2-multiplex")
+    try:
+        assert "errors" not in evidence(session, "http2")  # nothing was reset
+        assert unshown("http2", "errors").startswith("no bytes: http2.rst_stream.error or http2.goaway.error would show it")
+        assert unshown("tcp", "routing") == "no bytes: no field of this layer shows it"
+        assert unshown("snmp", "state") == "no bytes: which fields show it is not known here"
+        assert (first_packet(session, "http2"), first_packet(session, "smtp")) == (17, 0)
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(("capture", "protocol", "property_", "label"), [
+    ("http-get", "arp", "state", "sender"), ("http-get", "eth", "routing", "Destination"),
+    ("sse", "sse", "addressing", "event"), ("https-http2-multiplex", "http2", "routing", ":path"),
+    ("https-http2-multiplex", "http2", "control", "INITIAL_WINDOW_SIZE"), ("http-get", "http", "state", "Connection"),
+])  # fmt: skip
+def test_a_field_may_show_several_properties(capture: str, protocol: str, property_: str, label: str) -> None:
+    session = open_session(capture)
+    try:
+        assert any(label.lower() in proof.label.lower() for proof in evidence(session, protocol)[property_])
     finally:
         session.close()
 

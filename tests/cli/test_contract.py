@@ -271,3 +271,15 @@ def test_no_protocol_is_imported_before_the_first_screen() -> None:
     code = "import sys, inspector.cli.open_, inspector.tui.app; print([m for m in sys.modules if 'inspector.protocols' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_card_says_of_each_property_which_bytes_show_it_or_why_none_do() -> None:
+    lines = run("card", "http2", "smtp", "--file", "https-http2-multiplex").stdout.decode().splitlines()
+    shown = lines[lines.index("HTTP/2 in this capture") + 1 :]
+    told = [line for line in shown if line.startswith("  ")]
+    titles = ("data format", "transfer mode", "addressing", "direction", "state", "routing", "flow and congestion", "errors")
+    assert all(any(line.startswith(f"  {title}  ") for line in told) for title in titles)
+    assert all("packet " in line or "no bytes: " in line for line in told)
+    assert shown[-1] == "no SMTP in this capture: there are no bytes to show"
+    http2 = json.loads(run("card", "http2", "--file", "https-http2-multiplex", "--json").stdout)
+    assert len(http2["evidence"]) + len(http2["unshown"]) == 8 and "errors" in http2["unshown"]

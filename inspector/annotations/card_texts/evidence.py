@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-# protocol → property → the fields that show it, where the capture has them
+# protocol → property → the fields that show it, where the capture has them; a property that is missing is one of behaviour,
+# which no field shows (`card_texts` say what it is), or lies in another layer.
 EVIDENCE: dict[str, dict[str, tuple[str, ...]]] = {
-    "eth": {"addressing": ("eth.dst", "eth.src"), "data_format": ("eth.type",), "transfer_mode": ("eth.padding",)},
+    "eth": {"addressing": ("eth.dst", "eth.src"), "data_format": ("eth.type",), "transfer_mode": ("eth.padding",),
+            "routing": ("eth.dst",), "errors": ("eth.fcs",)},
     "vlan": {"addressing": ("vlan.id",), "control": ("vlan.priority",), "data_format": ("vlan.etype",)},
     "arp": {
         "addressing": ("arp.dst.proto_ipv4", "arp.src.hw_mac"), "directionality": ("arp.opcode",),
-        "data_format": ("arp.hw.size", "arp.proto.size"),
+        "data_format": ("arp.hw.size", "arp.proto.size"), "state": ("arp.src.proto_ipv4", "arp.src.hw_mac"),
     },
     "ip": {
         "addressing": ("ip.src", "ip.dst"), "routing": ("ip.ttl",), "data_format": ("ip.hdr_len",),
-        "transfer_mode": ("ip.len", "ip.flags.mf"), "errors": ("ip.checksum",), "control": ("ip.dsfield.ecn",),
+        "transfer_mode": ("ip.len", "ip.flags.mf"), "directionality": ("ip.src", "ip.dst"),
+        "errors": ("ip.checksum",), "control": ("ip.dsfield.ecn",),
     },
     "ipv6": {
         "addressing": ("ipv6.src", "ipv6.dst"), "routing": ("ipv6.hlim", "ipv6.flow"), "transfer_mode": ("ipv6.plen",),
-        "data_format": ("ipv6.nxt",), "control": ("ipv6.tclass.ecn",),
+        "data_format": ("ipv6.nxt",), "control": ("ipv6.tclass.ecn",), "directionality": ("ipv6.src", "ipv6.dst"),
     },
     "icmp": {
         "data_format": ("icmp.type", "icmp.code"), "errors": ("icmp.checksum",), "directionality": ("icmp.seq",),
@@ -24,14 +27,17 @@ EVIDENCE: dict[str, dict[str, tuple[str, ...]]] = {
     "icmpv6": {
         "data_format": ("icmpv6.type", "icmpv6.code"), "errors": ("icmpv6.checksum",),
         "addressing": ("icmpv6.nd.ns.target_address", "icmpv6.opt.target_linkaddr"),
-        "directionality": ("icmpv6.nd.na.flag.s",),
+        "directionality": ("icmpv6.nd.na.flag.s",), "state": ("icmpv6.opt.target_linkaddr", "icmpv6.opt.src_linkaddr"),
     },
     "tcp": {
         "addressing": ("tcp.srcport", "tcp.dstport"), "state": ("tcp.flags", "tcp.seq_raw"), "data_format": ("tcp.hdr_len",),
         "transfer_mode": ("tcp.len", "tcp.flags.push"), "directionality": ("tcp.flags.fin",),
         "control": ("tcp.window_size_value", "tcp.options.mss_val"), "errors": ("tcp.checksum", "tcp.ack_raw"),
     },
-    "udp": {"addressing": ("udp.srcport", "udp.dstport"), "transfer_mode": ("udp.length",), "errors": ("udp.checksum",)},
+    "udp": {"addressing": ("udp.srcport", "udp.dstport"), "transfer_mode": ("udp.length",), "errors": ("udp.checksum",),
+            "data_format": ("udp.length",)},
+    "urlencoded-form": {"data_format": ("urlencoded-form.key", "urlencoded-form.value"),
+                        "addressing": ("urlencoded-form.key",)},
     "dns": {
         "addressing": ("dns.qry.name",), "errors": ("dns.id", "dns.flags.rcode", "dns.flags.truncated"),
         "state": ("dns.resp.ttl",), "directionality": ("dns.flags.response",), "routing": ("dns.flags.recdesired",),
@@ -58,12 +64,15 @@ EVIDENCE: dict[str, dict[str, tuple[str, ...]]] = {
         "addressing": ("http.host", "http.request.uri"),  # cookies would show the state, and are secret
         "transfer_mode": ("http.content_length_header", "http.transfer_encoding"), "errors": ("http.response.code",),
         "directionality": ("http.request.method",), "data_format": ("http.content_type",),
+        "routing": ("http.host", "http.x_forwarded_for"), "state": ("http.connection",),
     },
     "tls": {
         "data_format": ("tls.record.content_type", "tls.record.length"), "state": ("tls.handshake.session_id",),
         "addressing": ("tls.handshake.extensions_server_name",), "errors": ("tls.alert_message.desc", "tls.record.tag"),
+        "transfer_mode": ("tls.record.length",),
     },
-    "sse": {"data_format": ("sse.event", "sse.data"), "state": ("sse.id",), "transfer_mode": ("sse.end",),
+    "sse": {"data_format": ("sse.event", "sse.data"), "state": ("sse.id",), "addressing": ("sse.event", "sse.id"),
+            "transfer_mode": ("sse.end",),
             "errors": ("sse.retry",)},
     "websocket": {
         "data_format": ("websocket.opcode", "websocket.payload_length"), "directionality": ("websocket.masking_key",),
@@ -72,7 +81,9 @@ EVIDENCE: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "http2": {
         "addressing": ("http2.streamid",), "data_format": ("http2.type", "http2.length"),
-        "control": ("http2.window_update.window_size_increment",), "errors": ("http2.rst_stream.error", "http2.goaway.error"),
+        "transfer_mode": ("http2.data.data",), "routing": ("http2.headers.authority", "http2.headers.path"),
+        "control": ("http2.window_update.window_size_increment", "http2.settings.initial_window_size"),
+        "errors": ("http2.rst_stream.error", "http2.goaway.error"),
         "state": ("http2.stream.state",), "directionality": ("http2.flags.end_stream",),
     },
     "grpc": {
@@ -80,7 +91,7 @@ EVIDENCE: dict[str, dict[str, tuple[str, ...]]] = {
         "data_format": ("grpc.compressed_flag",),
     },
     "protobuf": {"data_format": ("protobuf.field.number", "protobuf.field.wiretype"),
-                 "transfer_mode": ("protobuf.field.value.length",)},
+                 "transfer_mode": ("protobuf.field.value.length",), "addressing": ("protobuf.field.number",)},
     "json": {"data_format": ("json.object", "json.value")},
     "smtp": {
         "data_format": ("smtp.req.command", "smtp.message"), "errors": ("smtp.response.code",),

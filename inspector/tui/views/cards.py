@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.worker import get_current_worker
 
 from inspector.annotations.card_texts import PART_OF
-from inspector.annotations.cards import TITLES, Proof, card_of, evidence, find, properties
+from inspector.annotations.cards import TITLES, Proof, card_of, evidence, find, properties, unshown
 from inspector.core.text import printable
 from inspector.session import Session
 from inspector.tui.cells import fit
@@ -86,6 +86,8 @@ class CardList(EntryList):
             for proof in proofs:
                 words = f"packet {proof.packet}: {proof.label}  {proof.text}  [{proof.data.hex(' ')}]"
                 lines.append([(" " * lead, ""), (fit(printable(words), width - lead), "dim")])
+            if not proofs and not self.compares and self._proofs.get(self.protocol.name):
+                lines.append([(" " * lead, ""), (fit(unshown(self.protocol.name, name), width - lead), "dim")])
             yield Entry(lines, tuple(dict.fromkeys(proof.packet for proof in proofs)))
 
     def heading(self, width: int, line: int) -> str:
