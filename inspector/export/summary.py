@@ -74,12 +74,13 @@ def hierarchy(session: Session) -> tuple[dict[str, Level], dict[str, Endpoint], 
     flows = session.index.flows
     packets_, octets_ = flows.packets, flows.octets
     for flow in range(len(flows)):
+        packets, octets = packets_[flow].tolist(), octets_[flow].tolist()
         for side, address in enumerate(flows.addresses(flow)):
             end = others[address_text(address)]
-            end.packets_sent += int(packets_[flow][side])
-            end.packets_received += int(packets_[flow][1 - side])
-            end.bytes_sent += int(octets_[flow][side])
-            end.bytes_received += int(octets_[flow][1 - side])
+            end.packets_sent += packets[side]
+            end.packets_received += packets[1 - side]
+            end.bytes_sent += octets[side]
+            end.bytes_received += octets[1 - side]
     ends = sorted(((name, end) for name, end in others.items() if end.packets), key=lambda pair: (-pair[1].packets, pair[0]))
     return _sorted(top).inside, dict(ends), messages.assumed
 

@@ -65,12 +65,23 @@ class Speakers:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._flows: dict[int, Ints] = {}
+        self._talking: set[int] = set()  # the flows with any payload; in all others nobody says anything
+        self._told = 0  # packets that were looked at for such
 
     def quiet(self, numbers: Ints, flows: Ints) -> Mask:
         """Of regular TCP packets with these numbers and flows: those that end with their TCP layer."""
-        found = np.zeros(len(numbers), bool)
-        for flow in np.unique(flows).tolist():
-            rows = np.flatnonzero(flows == flow)
+        index = self._session.index
+        if self._told < index.count:
+            lengths, own = index.since("payload_length", self._told), index.since("flow", self._told)
+            size = min(len(lengths), len(own))
+            self._talking.update(np.unique(own[:size][lengths[:size] > 0]).tolist())
+            self._told += size
+        found = np.ones(len(numbers), bool)
+        order = np.argsort(flows, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(flows[order])) + 1):
+            flow = int(flows[rows[0]]) if len(rows) else -1
+            if flow not in self._talking:
+                continue
             speaking = self._flows.get(flow)
             if speaking is None:
                 conversation = self._session.conversation(flow)
