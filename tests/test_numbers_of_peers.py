@@ -160,3 +160,16 @@ def test_the_arcs_of_object_identifiers() -> None:
     assert der.dotted(bytes.fromhex("6983ffffffffffffffffffffffffffffffffff7f")).startswith("2.25.")  # a UUID: ITU-T X.667
     assert der.dotted(b"\x2a" + b"\xff" * 30 + b"\1") == "1.2.…"
     assert der.dotted(bytes([1]) * 200).endswith(".1.…") and not der.dotted(bytes([1]) * 127).endswith("…")
+
+
+def test_what_a_note_quotes_is_cut_visibly_and_numbers_are_never_cut(tmp_path: Path) -> None:
+    said = (
+        b"HTTP/1.1 302 Found\r\nLocation: /"
+        + b"p" * 300
+        + b"\r\nAge: 1234567890123456789012\r\nContent-Length: 0\r\nSet-Cookie: a=b; Max-Age="
+    )
+    session = opened(tmp_path, connection(4000, (0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (1, said + b"9" * 25 + b"\r\n\r\n")))
+    whys = [note.why for n in range(1, session.count + 1) for layer in session.dissect(n).layers for note in layer.notes]
+    assert any("p" * 119 + "…" in why for why in whys) and any("longer than any client counts" in why for why in whys)
+    assert not any(digits in why for why in whys for digits in ("123,456,789", "999,999,999"))
+    session.close()

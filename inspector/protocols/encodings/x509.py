@@ -52,6 +52,7 @@ STRINGS = {
     der.UTF8: "x509sat.uTF8String", der.PRINTABLE: "x509sat.printableString", der.TELETEX: "x509sat.teletexString",
     der.BMP: "x509sat.bmpString", der.IA5: "x509sat.IA5String",
 }  # fmt: skip
+SHOWN_NAMES = 20  # in the line that stands for all of them; each has its own below it
 ALTERNATIVE_NAMES = "2.5.29.17"
 SCT_LISTS = frozenset({"1.3.6.1.4.1.11129.2.4.2", "1.3.6.1.4.1.11129.2.4.5"})
 
@@ -320,7 +321,8 @@ def _alternative_names(c: Cursor, names: list[str]) -> None:
         while c.remaining:
             names.append(_general_name(c))
         assert field is not None
-        field.value, field.text = len(names), ", ".join(names[:20])
+        more = f", … {len(names):,} in all" if len(names) > SHOWN_NAMES else ""
+        field.value, field.text = len(names), ", ".join(names[:SHOWN_NAMES]) + more
 
 
 def _general_name(c: Cursor) -> str:

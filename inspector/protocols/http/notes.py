@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note
-from inspector.core.text import counted
+from inspector.core.text import counted, natural, printable
 from inspector.protocols.http.framing import body_of, chunk_size
 from inspector.protocols.http.head import Head
 from inspector.protocols.http.semantics import of_method, of_status
@@ -76,7 +76,7 @@ def _asks(message: Message) -> Notes:
     if message.request:
         method, target, _ = message.head.start
         host = message.head.get("host") or ""
-        where = f"{target[:80]} on {host[:60]}" if host and target.startswith("/") else target[:80]
+        where = printable(target, 80) + (f" on {printable(host, 60)}" if host and target.startswith("/") else "")
         why, reference = of_method(method[:20], where)
         yield Note(message.start.span, "what is asked", why, reference)
     elif message.code not in TOLD and not (message.code in WITH and message.line(WITH[message.code])):
@@ -108,12 +108,13 @@ def _connection(message: Message) -> Notes:
     at = found[1] if found else message.start
     if message.code == 101:
         protocol = message.head.get("upgrade") or "another protocol"
-        why = f"From the byte behind the blank line on, this connection no longer speaks HTTP, but {protocol[:40]}."
+        why = f"From the byte behind the blank line on, this connection no longer speaks HTTP, but {printable(protocol, 40)}."
         yield Note(message.start.span, "101 Switching Protocols", why, "RFC 9110, 15.2.2")
     elif "upgrade" in tokens and message.request:
         protocol = message.head.get("upgrade") or "another protocol"
         why = (
-            f"The client asks to go on in {protocol[:40]}; a server that does not want to answers as if it had not been asked."
+            f"The client asks to go on in {printable(protocol, 40)}; a server that does not want to answers as if it had not"
+            " been asked."
         )
         yield Note(at.span, "upgrade", why, "RFC 9110, 7.8")
     elif "close" in tokens:
@@ -157,9 +158,9 @@ def _caching(message: Message) -> Notes:
         for token in found[0].lower().split(","):
             name, _, value = token.strip().partition("=")
             value = value.strip('" ')
-            if name in ("max-age", "s-maxage") and value.isascii() and value.isdigit():
+            if name in ("max-age", "s-maxage") and (lasts := natural(value)) is not None:
                 whom = "" if name == "max-age" else "shared caches: "
-                said.append(f"{whom}fresh for {int(value[:18]):,} seconds")
+                said.append(f"{whom}fresh for {lasts:,} seconds")
                 sections.append("RFC 9111, 5.2.2.1" if name == "max-age" else "RFC 9111, 5.2.2.10")
             elif name in _DIRECTIVES and not value:  # with names of headers in quotes it is about these headers alone
                 said.append(_DIRECTIVES[name][0])
@@ -174,8 +175,8 @@ def _caching(message: Message) -> Notes:
         kind = "a weak one: the same in meaning, though perhaps not byte for byte" if weak else "the same byte for byte"
         why = f"A name for this version of the content ({kind}). The client can ask later whether it still holds."
         yield Note(tag[1].span, "validator", why, "RFC 9110, 8.8.3")
-    if (age := message.line("age")) and age[0].isascii() and age[0].isdigit():
-        why = f"A cache answered: the server made this, or said that it still holds, {int(age[0][:18]):,} seconds ago."
+    if (age := message.line("age")) and (old := natural(age[0])) is not None:
+        why = f"A cache answered: the server made this, or said that it still holds, {old:,} seconds ago."
         yield Note(age[1].span, "from a cache", why, "RFC 9111, 5.1")
 
 
@@ -223,10 +224,11 @@ def _conditions(message: Message) -> Notes:
 
 def _ranges(message: Message) -> Notes:
     if message.request and (wanted := message.line("range")):
-        yield Note(wanted[1].span, "range", f"Only a part is wanted: {wanted[0][:80]}.", "RFC 9110, 14.2")
+        yield Note(wanted[1].span, "range", f"Only a part is wanted: {printable(wanted[0], 80)}.", "RFC 9110, 14.2")
     elif not message.request and (part := message.line("content-range")):
         title = {206: "206 Partial Content", 416: "416 Range Not Satisfiable"}.get(message.code, "range")
-        why = f"The body is a part of the whole: {part[0][:80]}." if message.code == 206 else f"What there is: {part[0][:80]}."
+        what = "The body is a part of the whole" if message.code == 206 else "What there is"
+        why = f"{what}: {printable(part[0], 80)}."
         reference = {206: "RFC 9110, 15.3.7", 416: "RFC 9110, 15.5.17"}.get(message.code, "RFC 9110, 14.4")
         yield Note(part[1].span, title, why, reference)
 
@@ -248,7 +250,7 @@ def _cookies(message: Message) -> Notes:
         elif name == "set-cookie" and not message.request:
             reference = "RFC 6265, 4.1 and 5.2" + ("; RFC 6265bis" if "samesite" in value.lower() else "")
             why = _cookie(value, _moment(message.head.get("date") or ""))
-            yield Note(field.span, f"cookie {value.partition('=')[0].strip()[:40]}", why, reference)
+            yield Note(field.span, f"cookie {printable(value.partition('=')[0].strip(), 40)}", why, reference)
 
 
 _YEAR = 365 * 24 * 60 * 60  # seconds: servers that delete a cookie give it a time in 1970, mostly its first second
@@ -271,13 +273,15 @@ def _cookie(value: str, now: float | None) -> str:
     said: list[str] = []
     seconds = attributes.get("max-age", "")
     if seconds.removeprefix("-").isdigit() and seconds.isascii():
-        said.append("it is deleted" if int(seconds[:18]) <= 0 else f"the client keeps it for {int(seconds[:18]):,} seconds")
+        lasts = natural(seconds)
+        kept = "longer than any client counts" if lasts is None else f"{lasts:,} seconds"
+        said.append("it is deleted" if lasts == 0 or seconds.startswith("-") else f"the client keeps it for {kept}")
     elif (end := _moment(attributes.get("expires", ""))) is not None:
         over = end <= (_YEAR if now is None else now)
-        said.append("it is deleted" if over else f"the client keeps it until {attributes['expires'][:40]}")
+        said.append("it is deleted" if over else f"the client keeps it until {printable(attributes['expires'], 40)}")
     else:
         said.append("the client keeps it until the session ends (the browser is closed)")
-    domain = attributes.get("domain", "").removeprefix(".")[:60]
+    domain = printable(attributes.get("domain", "").removeprefix("."), 60)
     said.append(f"for {domain} and all below it" if domain else "for this host alone")
     if "secure" in attributes:
         said.append("over TLS only")
@@ -303,9 +307,9 @@ def _redirects(message: Message) -> Notes:
     else:
         method = "where a POST in practice becomes a GET"
     lasting = "for good" if message.code in (301, 308) else "for now"
-    why = f"The resource is elsewhere {lasting}: the client is to ask for {found[0][:120]}, {method}."
+    why = f"The resource is elsewhere {lasting}: the client is to ask for {printable(found[0], 120)}, {method}."
     if message.code == 303:
-        why = f"What answers the request stands elsewhere: the client is to ask for {found[0][:120]}, {method}."
+        why = f"What answers the request stands elsewhere: the client is to ask for {printable(found[0], 120)}, {method}."
     yield Note(found[1].span, "redirect", why, REDIRECTS[message.code])
 
 
@@ -313,12 +317,13 @@ def _later(message: Message) -> Notes:
     """What is to be asked for later: what was made, a job, the same again after a while."""
     place = message.line("location")
     if place is not None and message.code == 201:
-        yield Note(place[1].span, "what was made", f"It is at {place[0][:120]}.", "RFC 9110, 10.2.2 and 15.3.2")
+        yield Note(place[1].span, "what was made", f"It is at {printable(place[0], 120)}.", "RFC 9110, 10.2.2 and 15.3.2")
     elif place is not None and message.code == 202:
-        why = f"By custom the client asks at {place[0][:120]} how the work is going: this answer is to point to what tells."
+        why = f"By custom the client asks at {printable(place[0], 120)} how the work is going: this answer is to point to what"
+        why += " tells."
         yield Note(place[1].span, "where to ask later", why, "RFC 9110, 10.2.2 and 15.3.3")
     if not message.request and (after := message.line("retry-after")):
-        when = after[0].strip()[:40]
+        when = printable(after[0].strip(), 40)
         why = f"in {when} s, not sooner" if when.isdigit() else f"after {when}, not sooner"
         yield Note(after[1].span, "when to ask again", f"The server wishes to be asked again {why}.", "RFC 9110, 10.2.3")
     if message.request and (prefer := message.line("prefer")) and (wait := _WAIT.search(prefer[0])):
@@ -345,7 +350,7 @@ def _authentication(message: Message) -> Notes:
     for name, value, field in message.lines:
         scheme, _, secret = value.strip().partition(" ")
         what, reference = _SCHEMES.get(scheme.lower(), ("", "RFC 9110, 11.1"))
-        words = f"{scheme[:20]}: {what}." if what else f"{scheme[:20]}."
+        words = f"{printable(scheme, 20)}: {what}." if what else f"{printable(scheme, 20)}."
         if name in ("authorization", "proxy-authorization") and message.request:
             why = f"{words} {len(secret.strip()):,} characters, not shown here."
             yield Note(field.span, "credentials", why, reference)
@@ -353,23 +358,24 @@ def _authentication(message: Message) -> Notes:
             refused = message.code in (401, 407)
             why = f"The client is to ask again with {words}" if refused else f"Credentials might change the answer. {words}"
             if (wrong := _ERROR.search(value)) and scheme.lower() == "bearer":
-                why += f" What it sent is refused: {(wrong['description'] or wrong['code'])[:120]}."
+                why += f" What it sent is refused: {printable((wrong['description'] or wrong['code']), 120)}."
                 reference = "RFC 6750, 3"
             yield Note(field.span, "who are you?" if refused else "challenge", why, reference)
 
 
 def _negotiation(message: Message) -> Notes:
     if message.request and (accept := message.line("accept-encoding")):
-        why = f"Of codings of the content the client accepts: {accept[0][:80]}." if accept[0].strip() else ""
+        why = f"Of codings of the content the client accepts: {printable(accept[0], 80)}." if accept[0].strip() else ""
         why = why or "The client wants the content without a coding."
         yield Note(accept[1].span, "codings offered", why, "RFC 9110, 12.5.3")
     if not message.request and (coding := message.line("content-encoding")):
-        why = f"The content is coded with {coding[0][:40]}: lengths and chunks count the coded bytes."
+        why = f"The content is coded with {printable(coding[0], 40)}: lengths and chunks count the coded bytes."
         if all(token == "identity" for token in message.head.tokens("content-encoding")):
             why = "The content is not coded at all; the name identity is for Accept-Encoding alone, and should not stand here."
         yield Note(coding[1].span, "content coding", why, "RFC 9110, 8.4")
     if not message.request and (vary := message.line("vary")):
-        why = f"The answer may depend on the request's {vary[0][:80]}: a cache gives it only to requests that are alike there."
+        why = f"The answer may depend on the request's {printable(vary[0], 80)}: a cache gives it only to requests that are"
+        why += " alike there."
         if vary[0].strip() == "*":
             why = "The answer may depend on more than the request's headers: a cache must ask the server each time."
         yield Note(vary[1].span, "vary", why, "RFC 9110, 12.5.5")
@@ -381,13 +387,13 @@ def _streams(message: Message) -> Notes:
         why = "A stream of events: the response goes on for as long as both sides like, and each event counts when it is whole."
         yield Note(kind[1].span, "event stream", why, "WHATWG HTML, 9.2")
     if message.request and (last := message.line("last-event-id")):
-        why = f"By its own account the client was connected before, and the last id it got was {last[0][:60]}: the server is to"
-        why += " go on behind that event."
+        why = f"By its own account the client was connected before, and the last id it got was {printable(last[0], 60)}: the"
+        why += " server is to go on behind that event."
         yield Note(last[1].span, "reconnected", why, "WHATWG HTML, 9.2.4")
     if not message.request and (accept := message.line("sec-websocket-accept")):
         why = (
-            f"{accept[0][:40]} is SHA-1 over the request's Sec-WebSocket-Key and a fixed text, in Base64: proof that the server"
-            " speaks WebSocket and did not take the request for an ordinary one. It keeps nothing secret."
+            f"{printable(accept[0], 40)} is SHA-1 over the request's Sec-WebSocket-Key and a fixed text, in Base64: proof that"
+            " the server speaks WebSocket and did not take the request for an ordinary one. It keeps nothing secret."
         )
         yield Note(accept[1].span, "accept", why, "RFC 6455, 1.3 and 4.2.2")
 
