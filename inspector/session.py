@@ -539,11 +539,11 @@ class Session:
         with self._standing:
             return patterns(self)
 
-    def state(self, number: int) -> State:
-        """What each layer remembers once a packet has arrived."""
+    def state(self, number: int, whole: bool = True) -> State:
+        """What each layer remembers once a packet has arrived. whole: what other conversations say of it, too."""
         from inspector.annotations.state import state
 
-        return state(self, number)
+        return state(self, number, whole)
 
     def detailed(self, exchange: Exchange) -> Exchange:
         """The same exchange with its units (`units`), which the fast reading of plain connections leaves out."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inspector.session import Session
 
 FLOWS_AT_A_TIME = 4096  # of which the columns are made Python's numbers
+OFFLOADED = ("checksum-offloaded", "offloaded")  # so is most of what the capturing machine sends: no news of one packet
 _ENDS = {
     "eth": ("eth.src", "eth.dst"),
     "ip": ("ip.src", "ip.dst"),
@@ -24,7 +25,8 @@ _ENDS = {
 
 
 class Row(NamedTuple):
-    """A line of the packet list. stream: the flow in the index, -1 for none; severity: of the worst issue, 0 for none."""
+    """A line of the packet list. stream: the flow in the index, -1 for none; severity: of the worst issue that is none of
+    OFFLOADED, 0 for none."""
 
     number: int
     time_ns: int
@@ -55,7 +57,8 @@ def packet_row(session: Session, number: int, deep: bool = True) -> Row:
     top = max(own, key=lambda layer: (layer.osi == 7, layer.osi == 5, own.index(layer)), default=None)
     infos = [layer.summary for layer in result.layers if top is not None and layer.protocol == top.protocol]
     info = " · ".join(dict.fromkeys(infos[:4])) if top is not None else "not dissected"
-    severity = max((int(issue.severity) for layer in result.layers for issue in layer.issues), default=0)
+    issues = (issue for layer in result.layers for issue in layer.issues if issue.code not in OFFLOADED)
+    severity = max((int(issue.severity) for issue in issues), default=0)
     stream = session.index.flow_of(number)
     protocol = top.title if top is not None else f"link type {packet.link_type}"
     if deep and top is not None and top.protocol == "tcp":

@@ -44,6 +44,22 @@ def test_nothing_is_remembered_that_lies_ahead() -> None:
             session.close()
 
 
+def test_what_its_own_conversation_says_is_said_without_the_others() -> None:
+    """The quick state lacks what rests on other connections, and differs in nothing else."""
+    session = open_session("cookie-session")
+    try:
+        last = session.exchanges()[-2].request
+        assert last is not None
+        number = last.complete
+        quick, whole = session.state(number, whole=False), session.state(number)
+        beside = [fact for fact in whole.facts if fact.protocol in ("Cookies", "Credentials")]
+        assert beside and not quick.whole and whole.whole
+        assert quick.facts == [fact for fact in whole.facts if fact not in beside]
+        assert quick.restart is None and whole.restart is not None
+    finally:
+        session.close()
+
+
 def test_tls_is_agreed_step_by_step() -> None:
     assert at("https-tls13", 12)["TLS", "both", "session"] == "offered by the client, not agreed yet"
     found = at("https-tls13", 14)

@@ -12,22 +12,27 @@ from inspector.annotations.state.fact import BOTH, CLIENT, SERVER, Fact
 from inspector.annotations.state.restart import Answer, restart
 from inspector.annotations.story.step import Narrated
 from inspector.annotations.story.transport import Ends
-from inspector.streams.exchanges import Exchange
+from inspector.streams.exchanges import Exchange, of_conversation
 
 __all__ = ["Answer", "Fact", "State", "state"]
 
 
 class State(NamedTuple):
-    """What is remembered at a packet. flow: its conversation in the index, -1 for none; restart: None without HTTP."""
+    """What is remembered at a packet.
+
+    flow: its conversation in the index, -1 for none; restart: None without HTTP; whole: what other conversations of the
+    same client with the same server say of it is in it, too: cookies, credentials and the restart.
+    """
 
     packet: int
     flow: int
     facts: list[Fact]
     restart: Answer | None
+    whole: bool = True
 
 
-def state(capture: Around, number: int) -> State:
-    """The state once packet `number` has arrived, layer 7 first."""
+def state(capture: Around, number: int, whole: bool = True) -> State:
+    """The state once packet `number` has arrived, layer 7 first. whole: read all conversations, which may take its time."""
     flow = capture.index.flow_of(number)
     flows = capture.index.flows
     if flow < 0 or flows.protocol(flow) != TCP:
@@ -39,10 +44,10 @@ def state(capture: Around, number: int) -> State:
     facts += application.http2(conversation, number)
     facts += application.websocket(conversation, number)
     facts += application.events(capture, conversation, number)
-    every = capture.exchanges()
+    every = capture.exchanges() if whole else of_conversation(conversation, flows.stream[flow])
     own = [one for one in every if one.flow == flow]
     facts += application.http(own, number)
-    mates = _same_ends(capture, every, flow, ends.client)
+    mates = _same_ends(capture, every, flow, ends.client) if whole else []
     facts += application.cookies(capture, mates, number)
     changes = machines.changes(capture, conversation, ends.client, [capture.detailed(one) for one in own])
     facts += machines.current(changes, number)
@@ -50,7 +55,7 @@ def state(capture: Around, number: int) -> State:
     facts += caches.names(capture, number, addresses[1 - ends.client])
     facts += caches.neighbours(capture, number, {CLIENT: addresses[ends.client], SERVER: addresses[1 - ends.client]})
     facts.sort(key=lambda fact: -fact.osi)
-    return State(number, flow, facts, restart(capture, mates, number) if mates else None)
+    return State(number, flow, facts, restart(capture, mates, number) if mates else None, whole)
 
 
 def _without(capture: Around, number: int, flow: int) -> Iterator[Fact]:

@@ -179,7 +179,7 @@ class CaptureScreen(Screen[None]):
 
     def _title(self) -> None:
         session = self.session
-        flows, name = len(session.index.flows), printable(session.title)
+        flows, name = len(session.index.flows), printable(self.name_of_capture())
         text = f" · {counted(session.count, 'packet')} · {counted(flows, 'conversation')}{self.state()}"
         if self._decrypted:
             text += " · decrypted"
@@ -189,6 +189,10 @@ class CaptureScreen(Screen[None]):
             text += f" · {self._busy} (Esc stops)"
         name = fit(name, min(cell_len(name), max(self.size.width - cell_len(f" osi-inspect · {text}"), NAME)))
         self.query_one("#title", Static).update(f" osi-inspect · {name}{text}", layout=False)
+
+    def name_of_capture(self) -> str:
+        """Its name, for the title."""
+        return self.session.title
 
     def state(self) -> str:
         """What goes on with the capture, for the title."""

@@ -79,6 +79,11 @@ class LiveScreen(GrowingScreen):
             return
         super()._tick()
 
+    def name_of_capture(self) -> str:
+        """The interfaces, where the file is one that nobody named."""
+        options = self.capture.options
+        return ", ".join(options.interfaces) if options.temporary else super().name_of_capture()
+
     def source_words(self) -> list[str]:
         """Drops always."""
         capture = self.capture

@@ -36,6 +36,7 @@ class CardList(EntryList):
     def __init__(self, id: str, classes: str = "") -> None:
         super().__init__(id, classes)
         self.protocols: list[Protocol] | None = None
+        self.nothing = "no packet is chosen"
         self.at = 0
         self.compares = False
         self._proofs: dict[str, Evidence] = {}
@@ -92,7 +93,7 @@ class CardList(EntryList):
 
     def heading(self, width: int, line: int) -> str:
         if self.protocols is None:
-            return " reading the packet …"
+            return ""
         if self.protocol is None:
             return " no protocol of this packet has a card"
         if self.compares:
@@ -133,6 +134,7 @@ class CardsView(View):
         super().enter(flow, number)
         if number and number != self._number:
             self._number = number
+            self.query_one(CardList).nothing = "reading the packet …"
             self.query_one(CardList).border_title = f"Cards of the protocols of packet {number}"
             self._read(number)
 

@@ -21,7 +21,7 @@ from inspector.streams.endings import Endings
 from inspector.streams.tcp_layer import complete, parts
 from inspector.tui.cells import between, fit, octets, right, seconds
 from inspector.tui.messages import ShowFlow
-from inspector.tui.views.view import View
+from inspector.tui.views.view import NO_FLOW, View
 from inspector.tui.widgets.line_list import LineList, Piece
 
 
@@ -87,6 +87,7 @@ class ConversationTable(LineList):
         self._endings = Endings()
         self._processes = False  # a conversation's process is known
         self.sort, self.reverse = "id", False
+        self.nothing = NO_FLOW
 
     def on_mount(self) -> None:
         self.border_title = "Conversations"
@@ -177,8 +178,8 @@ class ConversationTable(LineList):
             self._find_out(missing)
 
     def _names(self, flow: int, name: Callable[[bytes], str]) -> tuple[str, str]:
-        source, destination = self._session.index.flows.addresses(flow)
-        return name(source), name(destination)
+        source, destination = (name(address) for address in self._session.index.flows.addresses(flow))
+        return _host(source), _host(destination)
 
     # --- drawing
 
@@ -298,7 +299,7 @@ class ConversationsView(View):
         session, flows = self.session, self.session.index.flows
         if flows.protocol(flow) == TCP:
             states = session.tcp(flow).states
-            names = [session.name(address, session.count) for address in flows.addresses(flow)]
+            names = [_host(session.name(address, session.count)) for address in flows.addresses(flow)]
             ends = [f"{name}:{port}" for name, port in zip(names, (flows.sport(flow), flows.dport(flow)), strict=True)]
             first, second = (state.title if state else "of unknown state" for state in states.at(session.count))
             now = f"Both ends are {first}" if first == second else f"{ends[0]} is {first}, {ends[1]} is {second}"
@@ -326,3 +327,8 @@ class ConversationsView(View):
 
     def loaded(self) -> None:
         self.query_one(ConversationTable).reload()
+
+
+def _host(name: str) -> str:
+    """A name as it stands in front of a port: an address of IPv6 in brackets."""
+    return f"[{name}]" if ":" in name else name

@@ -18,7 +18,7 @@ from inspector.session import Session
 from inspector.streams.conversation import Conversation
 from inspector.streams.tcp import TcpBuffer
 from inspector.tui.messages import Copied, GoTo
-from inspector.tui.views.view import View, main_flow
+from inspector.tui.views.view import NO_FLOW, View, main_flow
 from inspector.tui.widgets.line_list import LineList, Piece
 
 TCP = 6
@@ -133,6 +133,7 @@ class FollowText(LineList):
     def __init__(self, session: Session, id: str, classes: str = "") -> None:
         super().__init__(id, classes)
         self._session = session
+        self.nothing = NO_FLOW
         self.flow = -1
         self.as_hex: bool | None = None  # None: as the bytes are
         self._lines = Lines()
@@ -199,6 +200,7 @@ class FollowText(LineList):
 
     def _broken(self, flow: int, lines: Lines, ends: tuple[str, str], as_hex: bool) -> None:
         self._lines, self._ends, self.as_hex = lines, ends, as_hex
+        self.nothing = "no data in this conversation"
         flows = self._session.index.flows
         self.border_title = f"Follow {'TCP' if flows.protocol(flow) == TCP else 'UDP'} {flows.stream[flow]}"
         cut = f", {lines.cut:,} bytes more not shown" if lines.cut else ""

@@ -21,7 +21,7 @@ from inspector.session import Session
 from inspector.streams.tcp_layer import MEANINGS, Tcp
 from inspector.tui.cells import fit, right, seconds
 from inspector.tui.messages import GoTo
-from inspector.tui.views.view import View, main_flow
+from inspector.tui.views.view import NO_FLOW, View, main_flow
 from inspector.tui.widgets.line_list import LineList, Piece
 
 TCP = 6
@@ -49,6 +49,7 @@ class Ladder(LineList):
         self._messages: list[Pdu] | None = None
         self._said: OrderedDict[int, str] = OrderedDict()
         self._ends = ("", "")
+        self.nothing = NO_FLOW
         self._waits: dict[int, tuple[int, int]] = {}  # packet → the one with the request that waited for it, and how long
 
     # --- data

@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 
 from inspector.annotations.osi import Level, lens
 from inspector.core.field import Field
-from inspector.core.layer import Layer, ranked
+from inspector.core.layer import Layer, Severity, ranked
 from inspector.core.span import Buffer, Frame, Span, project, trace
 from inspector.core.stream import Pdu
 from inspector.core.text import printable
@@ -264,13 +264,15 @@ class PacketsView(View):
             text.append(f"{layer.title}  ", "bold")
             text.append(f"{printable(layer.summary)}\n")
         for issue in layer.issues:
-            text.append(
-                f"{'✗' if issue.severity >= 3 else '!' if issue.severity == 2 else '·'} {printable(issue.text)}\n", "bold"
-            )
+            if issue.severity > Severity.NOTE:
+                text.append(f"{'✗' if issue.severity == Severity.ERROR else '!'} {printable(issue.text)}\n", "bold")
         for note in ranked(layer.notes, field.span if field is not None else None):
             text.append(f"{printable(note.title)}: ", "bold")
             text.append(printable(note.why))
             text.append(f" ({note.reference})\n" if note.reference else "\n", "dim")
+        for issue in layer.issues:
+            if issue.severity == Severity.NOTE:
+                text.append(f"· {printable(issue.text)}\n")
         if field is not None:
             text.append(f"{field.name} · {_where(field.span)}", "dim")
             if field.bits is not None:

@@ -32,6 +32,7 @@ WIDE = 100  # columns from which on each end has a column of its own
 PROTOCOL, NAME, GAP = 12, 28, 2  # cells of the columns in front of the values, and between those
 CHANGED = "◆ "
 BOTH = "both  "
+LARGE = 20_000  # packets from which on what its own conversation says is shown before all others are read
 AGEING = ("remembered answer",)  # its lifetime counts down with every packet: that is no change
 ENDS = ("client", "server")
 Key = tuple[int, str, str, str]  # layer, protocol, holder, name
@@ -72,6 +73,7 @@ class StateTable(EntryList):
         self.state: State | None = None
         self._before: dict[Key, list[str]] | None = None  # values at the packet before; None where there is none
         self._rows: list[Line | Answer | None] = []  # what each entry is about
+        self.nothing = "no packet is chosen"
 
     def show(self, state: State, before: State | None) -> None:
         """Another packet. before: the state at the packet before it in its conversation."""
@@ -82,7 +84,11 @@ class StateTable(EntryList):
             for fact in before.facts:
                 self._before.setdefault((fact.osi, fact.protocol, fact.holder, fact.name), []).append(fact.value)
         changes = sum(self.was(fact) is not None for fact in state.facts)
-        self.border_subtitle = f"{len(state.facts)} things remembered, {changes} {CHANGED}changed here" if state.facts else ""
+        words = [f"{len(state.facts)} things remembered, {changes} {CHANGED}changed here"] if state.facts else []
+        if not state.whole:
+            when = "reading all conversations …" if self._session.complete else "at the end"
+            words.append(f"cookies and the restart: {when}")
+        self.border_subtitle = " · ".join(words)
         self._links.clear()
         self.fold()
 
@@ -177,7 +183,7 @@ class StateTable(EntryList):
     def heading(self, width: int, line: int) -> str:
         state = self.state
         if state is None:
-            return " reading the conversation …"
+            return ""
         if not state.facts:
             return " nothing is remembered of this packet: it belongs to no conversation"
         if width - 2 < WIDE:
@@ -214,6 +220,7 @@ class StateView(View):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.number = 0
+        self._whole = False  # all conversations have been read once
 
     def compose(self) -> ComposeResult:
         yield StateTable(self.session, id="state", classes="pane")
@@ -237,20 +244,28 @@ class StateView(View):
     def _at(self, number: int) -> None:
         self.number = number
         table = self.query_one(StateTable)
-        if not number or not self.session.complete:
+        if number:
+            table.nothing = "reading the conversation …"
+        if not number or not self.session.follows:
             table.border_title = "State"
             return
-        table.border_title = f"State once packet {number} has arrived: reading …"
+        if table.state is None or table.state.packet != number:
+            table.border_title = f"State once packet {number} has arrived: reading …"
         self._read(number)
 
     @work(thread=True, exclusive=True, group="state")
     def _read(self, number: int) -> None:
+        """First of its own conversation, where reading all of them takes time; of a growing capture, that alone."""
         worker, session = get_current_worker(), self.session
-        found = session.state(number)
-        last = neighbour(session, number, -1) if found.flow >= 0 else 0
-        before = session.state(last) if last and not worker.is_cancelled else None
-        row = session.row(number)
-        if not worker.is_cancelled:
+        quick = self._whole or session.count < LARGE
+        for whole in [False] if not session.complete else [True] if quick else [False, True]:
+            found = session.state(number, whole)
+            last = neighbour(session, number, -1) if found.flow >= 0 else 0
+            before = session.state(last, whole) if last and not worker.is_cancelled else None
+            row = session.row(number)
+            if worker.is_cancelled:
+                return
+            self._whole = self._whole or whole
             self.app.call_from_thread(self._shown, found, before, f"{row.protocol}  {row.info}")
 
     def _shown(self, found: State, before: State | None, words: str) -> None:

@@ -98,7 +98,7 @@ class StoryList(LineList):
 
     def _told(self, steps: list[Step]) -> None:
         first, self._steps = self._steps is None, steps
-        self._said = ""
+        self._said, self.nothing = "", "nothing to tell of this capture"
         if sum(1 + len(step.steps) for step in steps) <= FEW:
             self._opened = {id(step) for step in steps if step.kind == "group"}
         self.border_subtitle = counted(len(steps), "step")

@@ -19,7 +19,7 @@ from inspector.core.span import Frame, Span, trace
 from inspector.session import Session
 from inspector.tui.cells import fit
 from inspector.tui.messages import GoTo
-from inspector.tui.views.view import View, main_flow
+from inspector.tui.views.view import NO_FLOW, View, main_flow
 from inspector.tui.widgets.hex_view import HexView
 from inspector.tui.widgets.strata_map import StrataMap, plain
 
@@ -78,6 +78,8 @@ class StreamView(View):
             self._show(number)
         elif flow < len(self.session.index.flows):
             self._open(flow, number)
+        else:
+            self.query_one("#unit-text", Static).update(NO_FLOW)
 
     def chosen(self) -> tuple[int, int] | None:
         unit = self.query_one(StrataMap).unit

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from inspector.session import Session
 
 TCP = 6
+NO_FLOW = "no conversation over TCP or UDP in this capture"
 SEARCHED = 1000  # conversations that are looked at for one over TCP
 
 

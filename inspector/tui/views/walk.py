@@ -55,6 +55,7 @@ class WalkPicture(LineList):
     def __init__(self, id: str, classes: str = "") -> None:
         super().__init__(id, classes)
         self.walk: Walk | None = None
+        self.nothing = "no packet is chosen"
         self.step = 0
 
     # --- steps
@@ -111,7 +112,7 @@ class WalkPicture(LineList):
 
     def heading(self, width: int, line: int) -> str:
         if self.walk is None:
-            return " reading the message …"
+            return ""
         what = self._what(width)
         bar = width - NAME - what - ADDED - 6
         return f"{'▼':3}{'Sender':{NAME}}{fit('What stands there', what)}{right('Adds', ADDED)} {right('Receiver ', bar)} ▲"
@@ -219,7 +220,9 @@ class WalkView(View):
 
     def _at(self, number: int) -> None:
         self.number = number
-        if number and self.session.complete:
+        if number:
+            self.query_one(WalkPicture).nothing = "reading the message …"
+        if number and self.session.follows:
             self._walk(number)
 
     @work(thread=True, exclusive=True, group="walk")

@@ -19,7 +19,7 @@ Piece = tuple[str, str]  # text, and the name of its style: "", "dim", "head", "
 
 
 class LineList(ScrollView, can_focus=True):
-    """Lines, with a heading that stays in place. `position` is the cursor's line, from 0."""
+    """Lines, with a heading that stays in place. `position` is the cursor's line, from 0; `nothing` says why there are none."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "lines--head", "lines--cursor", "lines--dim", "lines--error", "lines--lit", "lines--one", "lines--two", "lines--found",
@@ -37,6 +37,7 @@ class LineList(ScrollView, can_focus=True):
     def __init__(self, id: str, classes: str = "") -> None:
         super().__init__(id=id, classes=classes)
         self.position = 0
+        self.nothing = ""
         self._unseen = False  # the cursor was put before there was a size to bring it into view
 
     # --- what a list says of itself
@@ -156,6 +157,8 @@ class LineList(ScrollView, can_focus=True):
         if y < self.head:
             return Strip([Segment(fit(self.heading(width, y), width), self.style("head"))], width)
         position = int(self.scroll_offset.y) + y - self.head
+        if position == self.total == 0 and self.nothing:
+            return Strip([Segment(fit(f" {self.nothing}", width), self.style("dim"))], width)
         if position >= self.total:
             return Strip.blank(width, self.rich_style)
         pieces = self.line(position, width)

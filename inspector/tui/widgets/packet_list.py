@@ -85,6 +85,8 @@ class PacketList(LineList):
     def refresh_count(self) -> None:
         """The session has more packets."""
         count = self._session.count
+        none = "no packets in this capture" if self._session.complete else "waiting for packets …"
+        self.nothing = none if self.shown is None else "no packet passes the filter"
         self.resize_lines()
         left = "" if self.shown is None else f"{len(self.shown):,} of "
         self.border_subtitle = left + counted(count, "packet")

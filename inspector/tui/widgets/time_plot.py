@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
+from textual.theme import Theme
 from textual.widgets import Static
 from textual.worker import get_current_worker
 from textual_hires_canvas import HiResMode
@@ -38,9 +39,9 @@ class Look(NamedTuple):
 
 
 LOOKS = {
-    "window": Look("the window's end", "accent"), "acknowledged": Look("acknowledged", "success", dots=False),
-    "sent": Look("sent", "text-primary"), "again": Look("sent again, or late", "error", "×"),
-    "backward": Look("←", "warning", dots=False), "forward": Look("→", "text-primary"),
+    "window": Look("the window's end", "text-accent"), "acknowledged": Look("acknowledged", "text-success", dots=False),
+    "sent": Look("sent", "text-primary"), "again": Look("sent again, or late", "text-error", "×"),
+    "backward": Look("←", "text-warning", dots=False), "forward": Look("→", "text-primary"),
 }  # in the order in which they are drawn: the last one is on top
 
 
@@ -106,6 +107,13 @@ class TimePlot(Vertical, can_focus=True):
         yield Static(id="legend-line", markup=False)
 
     # --- what is shown
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._recoloured)
+
+    def _recoloured(self, theme: Theme) -> None:
+        if self.flow >= 0:
+            self._take()
 
     def show(self, flow: int, packet: int, by_sequence: bool) -> None:
         """A conversation, with a packet of it marked."""
