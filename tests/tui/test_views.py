@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from inspector.export import pcapng
 from inspector.session import open_session
 from inspector.tui.screens.capture import CaptureScreen
+from inspector.tui.views import VIEWS
 from inspector.tui.views.conversations import ConversationTable
 from inspector.tui.views.findings import FindingList
 from inspector.tui.views.follow import FollowText
@@ -279,6 +280,33 @@ def test_nothing_stands_out(tmp_path: Path) -> None:
         assert "nothing stands out" in screen_text(screen) and screen.view.key == "findings"
 
     drive(steps, str(tmp_path / "made.pcap"))
+
+
+def test_the_help_of_every_view_fits_a_small_screen() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        for key, choice in VIEWS.items():
+            await press(pilot, key, "question_mark")
+            box = pilot.app.screen.query_one("#help")
+            assert box.border_title == f"Help: {choice.title}"
+            assert box.max_scroll_y == 0, choice.title
+            await press(pilot, "escape")
+
+    drive(steps, "sse-tls", start=24, size=(80, 24))
+
+
+def test_escape_comes_back_from_the_packet_that_a_finding_led_to() -> None:
+    async def steps(pilot: Pilot[None], screen: CaptureScreen) -> None:
+        await press(pilot, "5")
+        await press(pilot, "enter")
+        assert screen.view.title == "Packets"
+        await press(pilot, "escape")
+        assert screen.view.title == "Findings"
+        await press(pilot, "enter")
+        await press(pilot, "3")
+        await press(pilot, "escape")  # who chose another view was not led there
+        assert screen.view.title == "Ladder"
+
+    drive(steps, "tcp-loss")
 
 
 def test_conversations_say_who_closed_and_whose_they_are(tmp_path: Path) -> None:
