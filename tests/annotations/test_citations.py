@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from inspector.protocols.http import notes
+from inspector.protocols.http import meaning
 from inspector.protocols.http.semantics import METHODS, MORE_STATUSES, STATUSES
 from tests.citations import HOLE, UNREAD, citations, collect, order, read, title
 
@@ -30,7 +30,7 @@ def test_no_section_is_computed() -> None:
     assert not computed, "what is put together is not seen here"
 
 
-@pytest.mark.parametrize("table", [STATUSES, MORE_STATUSES, METHODS, notes._DIRECTIVES, notes._CONDITIONS])
+@pytest.mark.parametrize("table", [STATUSES, MORE_STATUSES, METHODS, meaning._DIRECTIVES, meaning._CONDITIONS])
 def test_a_row_cites_the_section_that_has_its_name(table: dict[object, tuple[str, str]]) -> None:
     for name, (_, reference) in table.items():
         first = next(citations(reference))

@@ -450,6 +450,19 @@ def test_notes_are_about_these_bytes() -> None:
     assert {"connection preface", "END_STREAM", "remembered", "in force"} <= set(told)
 
 
+def test_headers_mean_what_they_mean_in_every_version_of_http() -> None:
+    asks = [*REQUEST, ("if-none-match", '"a"'), ("cookie", "sid=1")]
+    made = Talk()
+    made.server.send_headers(made.ask(asks), [(":status", "302"), ("cache-control", "max-age=60"), ("location", "/b")])
+    made.flush()
+    told = {note.title: note for unit in talk(made.steps) for note in unit.layer.notes}
+    assert {"what is asked", "condition", "cookies sent", "caching", "redirect"} <= set(told)
+    assert told["caching"].why == "Fresh for 60 seconds." and "/b" in told["redirect"].why
+    tunnel = [(":method", "CONNECT"), (":protocol", "websocket"), *REQUEST[1:]]
+    units = talk([(C, PREFACE + SETTINGS + frame(1, 4, 1, hpack.Encoder().encode(tunnel)))])
+    assert not any(note.title == "what is asked" for unit in units for note in unit.layer.notes)
+
+
 def test_a_bomb_of_indexed_headers_is_cut() -> None:
     block = b"\x40\x01x\x7f\x80\x1e" + b"v" * 3967 + b"\xbe" * 10_000
     units = talk([(C, PREFACE + SETTINGS + frame(1, 5, 1, block))])

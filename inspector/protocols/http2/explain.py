@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from inspector.core.field import Field
 from inspector.core.layer import Layer, Note, Rank
-from inspector.protocols.http.semantics import of_status
-from inspector.protocols.http2.names import ERRORS, Setting, Type
+from inspector.protocols.http import meaning
+from inspector.protocols.http.head import Head
+from inspector.protocols.http.meaning import Message
+from inspector.protocols.http2.names import ERRORS, UNREADABLE, Setting, Type
 from inspector.protocols.http2.streams import MEANINGS, State
 
 ARROW = " → "  # between the state before and the one after
@@ -151,13 +153,11 @@ def _data(layer: Layer) -> list[Note]:
 
 
 def _headers(layer: Layer) -> list[Note]:
-    notes = []
-    for group in (field for field in layer.fields if field.name == "http2.header"):
-        names = [field.value for field in group.children if field.name == "http2.header.name"]
-        if names and names[0] in _PSEUDO:
-            title, text, reference = _PSEUDO[names[0]]
-            if names[0] == ":status":
-                notes += _status(group)
+    lines = _lines(layer)
+    notes = _semantics(lines)
+    for name, _, group in lines:
+        if name in _PSEUDO:
+            title, text, reference = _PSEUDO[name]
             notes.append(Note(group.span, title, text, reference, Rank.BACKGROUND))
     notes += _representations(layer)
     if layer.find("http2.flags.eh") is not None and not layer.value("http2.flags.eh"):
@@ -169,11 +169,33 @@ def _headers(layer: Layer) -> list[Note]:
     return notes
 
 
-def _status(group: Field) -> list[Note]:
-    """What the status of a response says."""
-    value = next((str(field.value) for field in group.children if field.name == "http2.header.value"), "")
-    why, reference = of_status(int(value)) if len(value) == 3 and value.isascii() and value.isdigit() else ("", "")
-    return [Note(group.span, "what is answered", why, reference)] if why else []
+def _lines(layer: Layer) -> list[tuple[str, str, Field]]:
+    """The headers of a frame: name, value and field."""
+    lines = []
+    for group in (field for field in layer.fields if field.name == "http2.header"):
+        parts = {field.name: str(field.value) for field in group.children}
+        name, value = parts.get("http2.header.name", ""), parts.get("http2.header.value", "")
+        if value not in UNREADABLE:
+            lines.append((name, value, group))
+    return lines
+
+
+def _semantics(lines: list[tuple[str, str, Field]]) -> list[Note]:
+    """What the message says, as it would in any version of HTTP. Nothing where the frame does not begin it: trailers, or the
+    rest of a header block."""
+    pseudo = {name: (value, group) for name, value, group in reversed(lines) if name.startswith(":")}
+    headers = [line for line in lines if not line[0].startswith(":")]
+    words = [(name, value) for name, value, _ in headers]
+    if ":status" in pseudo:
+        code, start = pseudo[":status"]
+        return meaning.explain(Message(Head(False, ("HTTP/2", code, ""), words), headers, start, ""))
+    if ":method" in pseudo and ":protocol" not in pseudo:  # an extended CONNECT asks for something else (RFC 8441, 4)
+        method, start = pseudo[":method"]
+        authority, target = (pseudo[name][0] if name in pseudo else "" for name in (":authority", ":path"))
+        if authority:
+            words.append(("host", authority))
+        return meaning.explain(Message(Head(True, (method, target or authority, "HTTP/2"), words), headers, start, ""))
+    return []
 
 
 def _representations(layer: Layer) -> list[Note]:

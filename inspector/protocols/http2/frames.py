@@ -35,6 +35,7 @@ from inspector.protocols.http2.names import (
     FLAGS,
     MAX_WINDOW,
     SIZES,
+    UNREADABLE,
     Flag,
     Setting,
     Type,
@@ -456,7 +457,7 @@ def _shown(text: bytes, item: Representation) -> str:
     if text is not UNKNOWN:
         return decode(text)
     broken = any(literal is not None and literal.text is None for literal in (item.name_literal, item.value_literal))
-    return "(wrong Huffman code)" if broken and item.found is None and not item.number else "(header table unknown)"
+    return UNREADABLE[0] if broken and item.found is None and not item.number else UNREADABLE[1]
 
 
 def _text(c: Cursor, name: str, raw: bytes, shown: str, literal: Literal | None, number: Span, base: int) -> None:

@@ -119,3 +119,6 @@ def setting_pairs(payload: bytes) -> list[tuple[int, int]]:
         (int.from_bytes(payload[at : at + 2], "big"), int.from_bytes(payload[at + 2 : at + 6], "big"))
         for at in range(0, len(payload) - 5, 6)
     ]
+
+# What stands for a name or a value that cannot be told.
+UNREADABLE = ("(wrong Huffman code)", "(header table unknown)")
