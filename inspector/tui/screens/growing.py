@@ -154,7 +154,7 @@ class GrowingScreen(CaptureScreen):
         self._title()
 
     def keys(self) -> list[tuple[str, str]]:
-        return [("F space S", "stay with the newest packet; hold the screen still, and on; stop")]
+        return [("F space S", "stay with the newest packet; hold the screen still; stop")]
 
     def commands(self) -> list[tuple[str, str, Callable[[], Any]]]:
         """Those of every capture, and those of one that grows."""

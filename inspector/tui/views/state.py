@@ -84,11 +84,7 @@ class StateTable(EntryList):
             for fact in before.facts:
                 self._before.setdefault((fact.osi, fact.protocol, fact.holder, fact.name), []).append(fact.value)
         changes = sum(self.was(fact) is not None for fact in state.facts)
-        words = [f"{len(state.facts)} things remembered, {changes} {CHANGED}changed here"] if state.facts else []
-        if not state.whole:
-            when = "reading all conversations …" if self._session.complete else "at the end"
-            words.append(f"cookies and the restart: {when}")
-        self.border_subtitle = " · ".join(words)
+        self.border_subtitle = f"{len(state.facts)} things remembered, {changes} {CHANGED}changed here" if state.facts else ""
         self._links.clear()
         self.fold()
 
@@ -127,6 +123,10 @@ class StateTable(EntryList):
             lead = f"  {fit(line.protocol if line.protocol != protocol else '', PROTOCOL)}"
             protocol = line.protocol
             yield Entry((self._wide if width >= WIDE else self._narrow)(line, lead, width), line.packets)
+        if not state.whole:
+            when = "reading all conversations …" if self._session.complete else "once the capture has ended"
+            self._rows.append(None)
+            yield Entry([[("", "")], [(f"Cookies, and whether the server could restart: {when}", "dim")]], stops=False)
         if state.restart is not None:
             self._rows.append(None)
             first, second = state.restart.between
