@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import time
+from pathlib import Path
 from typing import NamedTuple
 
 from benching.screen import HERE
+
+ALONE = Path(__file__).with_name("alone.py")
 
 
 class Run(NamedTuple):
@@ -21,14 +22,8 @@ class Run(NamedTuple):
 
 def run(command: list[str]) -> Run:
     """Run a program to its end, its output thrown away. Raises CalledProcessError where it fails."""
-    started = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=HERE)
-    assert child.stderr is not None
-    with child.stderr:
-        errors = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command, stderr=errors)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Run(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+    done = subprocess.run([sys.executable, "-IS", str(ALONE), *command], capture_output=True, cwd=HERE, check=True)
+    status, seconds, processor, peak = map(float, done.stdout.split())
+    if status:
+        raise subprocess.CalledProcessError(int(status), command, stderr=done.stderr)
+    return Run(seconds, processor, int(peak) * (1 if sys.platform == "darwin" else 1024))

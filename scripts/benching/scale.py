@@ -17,6 +17,7 @@ from benching.running import run
 from benching.screen import Screen, ours
 
 MILLIONS = (1, 3, 10)
+SCANS = (200_000, 1_000_000)  # packets
 TOGETHER = 50  # connections open at the same time
 EXCHANGES = 40  # requests on each connection
 SEGMENTS, SEGMENT = 3, 1460  # in each response, and bytes of each
@@ -84,16 +85,33 @@ def make(path: Path, packets: int) -> int:
     return rounds * len(records)
 
 
-def opened(capture: Path, packets: int) -> tuple[float, float, int]:
-    """Open a capture in a terminal: seconds until the first rows, until all is there, and the most bytes of memory taken."""
+def scan(path: Path, packets: int) -> None:
+    """Write a scan: every packet is a SYN to another end, of which none answers."""
+    with path.open("wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1))
+        for first in range(0, packets, 65_536):
+            number = np.arange(first, min(first + 65_536, packets))
+            tcp = struct.pack("!HHIIBBHHH", 40_000, 80, 7, 0, 5 << 4, SYN, 1024, 0, 0)
+            ip = struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0x4000, 64, 6, 0) + CLIENT + SERVER
+            frame = struct.pack("<IIII", 1_700_000_000, 0, 54, 54) + b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip + tcp
+            block = np.tile(np.frombuffer(frame, np.uint8), (len(number), 1))
+            block[:, 4:8] = (number % 1_000_000).astype("<u4").view(np.uint8).reshape(-1, 4)
+            block[:, 47:50] = number.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
+            out.write(block.tobytes())
+
+
+def opened(capture: Path, packets: int) -> tuple[float, float, float, int]:
+    """Open a capture in a terminal: seconds until the first rows, until all is there, and of the processor by then; and the
+    most bytes of memory taken."""
     screen = Screen("open", str(capture))
     try:
-        rows = screen.shows(re.compile(rb"10\.16\.0\.0"), OPEN)
-        whole = screen.shows(re.compile(rf"{packets:,} packets · [0-9,]+ conversations(?! · loading)".encode()), OPEN)
+        whole_text = re.compile(rf"{packets:,} packets · [0-9,]+ conversations(?! · loading)".encode())
+        rows, whole = screen.shows_all([re.compile(rb"10\.16\.0\.0"), whole_text], OPEN)
         if rows is None or whole is None:
             raise TimeoutError(f"{capture}: nothing was drawn")
+        processor = screen.processor
         screen.drain(3)  # the index is written to the cache, too
-        return rows - screen.started, whole - screen.started, screen.peak
+        return rows - screen.started, whole - screen.started, processor, screen.peak
     finally:
         screen.finish()
 
@@ -121,11 +139,13 @@ def measure(folder: Path, millions: float) -> Iterator[tuple[str, str]]:
             os.environ["XDG_CACHE_HOME"] = kept
             os.environ.pop("OSI_INSPECT_NO_CACHE", None)
             little = folder / "small.pcap"
-            small = opened(little, make(little, 1))[2]  # the screen itself
+            small = opened(little, make(little, 1))[3]  # the screen itself
             for words in ("opened", "opened again"):
-                rows, whole, peak = opened(capture, packets)
-                text = f"first rows {rows:.2f} s, all {whole:.2f} s, {peak / 1e6:.0f} MB"
+                rows, whole, processor, peak = opened(capture, packets)
+                text = f"first rows {rows:.2f} s, all {whole:.2f} s ({processor:.2f} s of processor), {peak / 1e6:.0f} MB"
                 yield f"{title}: {words}", f"{text} ({(peak - small) / packets:.0f} bytes a packet over {small / 1e6:.0f} MB)"
+            listed = run(ours("flows", str(capture)))
+            yield f"{title}: flows again", f"{listed.seconds:.2f} s ({listed.processor:.2f} s of processor)"
             kept_bytes = sum(path.stat().st_size for path in Path(kept).rglob("*.index"))
             yield f"{title}: its index in the cache", f"{kept_bytes / 1e6:.0f} MB"
     finally:
@@ -133,8 +153,26 @@ def measure(folder: Path, millions: float) -> Iterator[tuple[str, str]]:
         capture.unlink()
 
 
+def scanned(folder: Path) -> Iterator[tuple[str, str]]:
+    """The worst of captures for the table of flows."""
+    capture = folder / "scan.pcap"
+    peaks = []
+    for packets in SCANS:
+        scan(capture, packets)
+        found = run(ours("--no-cache", "flows", str(capture)))
+        peaks.append(found.peak)
+        each = f"{found.processor / packets * 1e6:.2f} µs of processor a packet"
+        yield f"scan of {packets / 1e6:.1f} million ends: flows", f"{found.seconds:.1f} s ({each}), {found.peak / 1e6:.0f} MB"
+    capture.unlink()
+    more = (peaks[-1] - peaks[0]) / (SCANS[-1] - SCANS[0])
+    yield "scan: memory for each more packet, with its flow", f"{more:.0f} bytes"
+
+
 def scale(folder: Path) -> Iterator[tuple[str, str]]:
     """All sizes that the disk has room for."""
+    for title, figures in scanned(folder):
+        print(f"{title}  {figures}", flush=True)
+        yield title, figures
     for millions in MILLIONS:
         wanted = int(millions * 1e6 * 800) + SPARE
         if shutil.disk_usage(folder).free < wanted:

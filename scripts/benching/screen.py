@@ -13,6 +13,7 @@ import sys
 import tempfile
 import termios
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,13 +70,19 @@ class Screen:
 
     def shows(self, text: re.Pattern[bytes], seconds: float) -> float | None:
         """Wait until `text` is drawn; when that was (`time.perf_counter`), None where it was not in time."""
+        return self.shows_all([text], seconds)[0]
+
+    def shows_all(self, texts: Sequence[re.Pattern[bytes]], seconds: float) -> list[float | None]:
+        """The same for several, which may be drawn in any order, or at once."""
+        found: list[float | None] = [None] * len(texts)
         seen, end = b"", time.perf_counter() + seconds
-        while time.perf_counter() < end:
+        while None in found and time.perf_counter() < end:
             seen = seen[-4096:] + self.read(0.05)
-            if text.search(seen):
-                self._notice(seen)
-                return time.perf_counter()
-        return None
+            for at, text in enumerate(texts):
+                if found[at] is None and text.search(seen):
+                    found[at] = time.perf_counter()
+                    self._notice(seen)
+        return found
 
     def answer(self) -> float | None:
         """Press the down key: the seconds until the cursor is drawn on another packet; None where it never is."""
@@ -109,6 +116,12 @@ class Screen:
     def resident(self) -> int:
         """Bytes that it has in memory."""
         return int(Path(f"/proc/{self.child}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def processor(self) -> float:
+        """Seconds of processor that it has taken."""
+        fields = Path(f"/proc/{self.child}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def peak(self) -> int:
