@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from inspector.annotations.findings import findings, network
 from inspector.core.layer import Severity
 from inspector.session import open_session
 from tests.annotations.net import ACK, CLIENT, ICMP, SERVER, SYN, TCP, Net
@@ -113,3 +114,12 @@ def test_other_protocols_are_no_errors(tmp_path: Path) -> None:
     net.put(0, CLIENT, SERVER, ICMP, struct.pack("!BBHHH", 8, 0, 0, 1, 1) + b"ping")
     net.put(1, CLIENT, SERVER, TCP + 100, b"x" * 40)
     assert net.codes(tmp_path) == {}
+
+
+def test_what_a_rule_does_not_look_at_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = open_session("http-get")
+    assert not any(one.code == "not-looked-at" for one in session.findings())
+    monkeypatch.setattr(network, "MAX_LOOKED_AT", 1)
+    told = next(one for one in findings(session) if one.code == "not-looked-at")
+    session.close()
+    assert "1 of 4 DNS messages for slow-dns" in told.cause and told.packets

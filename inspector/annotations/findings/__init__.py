@@ -38,6 +38,7 @@ def findings(capture: Capture) -> list[Finding]:
     found = [finding for connection in view.connections() for rule in CONNECTION_RULES for finding in rule(connection)]
     found += [finding for talk in view.talks() for rule in TALK_RULES for finding in rule(talk)]
     found += [finding for rule in CAPTURE_RULES for finding in rule(view)]
+    found += view.unseen()
     seen: dict[int, set[str]] = {}
     for finding in found:
         seen.setdefault(finding.stream, set()).add(finding.code)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ FAR_NS = 500_000  # a round trip below half a millisecond does not tell which en
 FAR_TIMES = 5  # how much longer one half of the handshake must be than the other to say where the capture was made
 MAX_EVIDENCE = 20  # packets named as evidence; more say nothing new
 Ints = npt.NDArray[np.int64]
+Thing = TypeVar("Thing")
 
 
 class Phase(NamedTuple):
@@ -208,6 +209,7 @@ class View:
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
+        self._cuts: dict[str, int] = {}  # what was not looked at: the first packet of it
         self._plain: set[int] = set()
 
     @cached_property
@@ -240,6 +242,23 @@ class View:
                 continue
             if lengths[self.capture.index.flow_packets(flow) - 1].any():
                 yield Talk(self.capture, flow, own.get(flow, ()))
+
+    def first(
+        self, things: Sequence[Thing], most: int, code: str, what: str, packet: Callable[[Thing], int]
+    ) -> Sequence[Thing]:
+        """Of many things the first ones, for a rule that would take too long over all of them; that it does not look at the
+        others is a finding, too. code: of the rule; what: the things, as `DNS messages`; packet: where one of them is."""
+        if len(things) > most:
+            self._cuts.setdefault(f"{most:,} of {len(things):,} {what} for {code}", packet(things[most]))
+        return things[:most]
+
+    def unseen(self) -> Iterator[Finding]:
+        """That rules did not look at everything."""
+        if self._cuts:
+            cause = f"looked at were only {'; '.join(self._cuts)}: of the others nothing is told"
+            cure = "save a part of the capture, by a filter or by time, and open that"
+            packets = tuple(sorted(self._cuts.values()))[:MAX_EVIDENCE]
+            yield Finding("not-looked-at", Severity.NOTE, packets, -1, cause, cure, "a limit of this program", len(self._cuts))
 
     def addresses(self, exchange: Exchange) -> tuple[bytes, bytes]:
         """The client's and the server's."""

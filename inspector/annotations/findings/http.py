@@ -160,7 +160,7 @@ CHATTY = 0.5  # of the polls bring nothing: a push would have sent half as much
 def expired_token(view: View) -> Iterator[Finding]:
     """401, and the token that was sent had expired by the capture's clock. Nothing of the token but its times is told."""
     refused = [exchange for exchange in view.exchanges if exchange.status == 401]
-    for exchange in refused[:MAX_HEADS]:
+    for exchange in view.first(refused, MAX_HEADS, "expired-token", "requests that were refused", lambda one: one.first):
         found = head(view.capture, exchange, False)
         scheme, _, text = ((found.get("authorization") or "") if found is not None else "").partition(" ")
         token = tokens.token(text) if scheme.lower() == "bearer" else None
@@ -189,7 +189,7 @@ def cookie_affinity(view: View) -> Iterator[Finding]:
             continue
         went: dict[tuple[str, str], list[Exchange]] = {}
         lost: list[tuple[str, Exchange]] = []
-        for exchange in own[:MAX_HEADS]:
+        for exchange in view.first(own, MAX_HEADS, "cookie-affinity", "requests to one host", lambda one: one.first):
             asked, answered = (head(view.capture, exchange, response) for response in (False, True))
             sent = [pair.strip() for pair in asked.cookie.split(";")] if asked is not None else []
             given = dict(_given(answered)) if answered is not None else {}

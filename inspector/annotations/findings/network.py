@@ -86,10 +86,11 @@ def _refusals(view: View) -> Iterator[Refusal]:
     odd = np.flatnonzero((index.column("shape") == 0) & (index.column("network_offset") >= 0))
     if not len(odd):
         odd = np.flatnonzero(index.column("shape") == 0)
-    for row in odd[:MAX_LOOKED_AT].tolist():
-        found = view.capture.layers(row + 1)
+    numbers = (odd + 1).tolist()
+    for number in view.first(numbers, MAX_LOOKED_AT, "destination-unreachable", "packets of neither TCP nor UDP", int):
+        found = view.capture.layers(number)
         error = found.last("icmp") or found.last("icmpv6")
-        refusal = _refusal(row + 1, error, found) if error is not None else None
+        refusal = _refusal(number, error, found) if error is not None else None
         if refusal is not None:
             yield refusal
 
@@ -158,7 +159,7 @@ def lookups(view: View) -> Iterator[Finding]:
     waiting: dict[tuple[bytes, str, int], list[Question]] = {}
     slow: dict[tuple[bytes, bytes], list[tuple[int, int, int, str]]] = {}
     again: dict[tuple[bytes, bytes], list[tuple[int, int, int, str]]] = {}
-    for number in numbers[:MAX_LOOKED_AT].tolist():
+    for number in view.first(numbers.tolist(), MAX_LOOKED_AT, "slow-dns", "DNS messages", int):
         flow = index.flow_of(number)
         dns = capture.layers(number).last("dns")
         if dns is None or dns.find("dns.qry.name") is None or dns.value("dns.id") is None:
@@ -206,7 +207,8 @@ def family_fallback(view: View) -> Iterator[Finding]:
     if not six or not four:
         return
     begun = np.array([capture.time_of(int(index.flows.first[flow])) for flow in four], np.int64)
-    for flow in six[:MAX_LOOKED_AT]:
+    begins, what = index.flows.first, "connections over IPv6"
+    for flow in view.first(six, MAX_LOOKED_AT, "address-family-fallback", what, lambda flow: int(begins[flow])):
         packets = index.flow_packets(flow)
         rows = packets - 1
         if not np.all(index.column("flags")[rows] & (SYN | ACK) == SYN) or np.any(index.column("direction")[rows]):

@@ -105,7 +105,7 @@ def sse_buffered(view: View) -> Iterator[Finding]:
 def _bursts(view: View, items: Sequence[Item]) -> list[list[Item]]:
     found: list[list[Item]] = []
     time_of = view.capture.time_of
-    for item in items[:MAX_EVENTS]:
+    for item in view.first(items, MAX_EVENTS, "sse-buffered", "events of one stream", lambda item: item.complete):
         if found and time_of(item.complete) - time_of(found[-1][-1].complete) <= BURST_NS:
             found[-1].append(item)
         else:
@@ -117,7 +117,7 @@ def _held(view: View, source: Exchange, behind: Exchange) -> list[tuple[int, int
     """(late packet, early packet, delay) of events that are in both streams, apart at the source and together behind."""
     time_of = view.capture.time_of
     first: dict[bytes, int] = {}
-    for item in source.items[:MAX_EVENTS]:
+    for item in view.first(source.items, MAX_EVENTS, "sse-buffered", "events of one stream", lambda item: item.complete):
         first.setdefault(_content(item), item.complete)
     found = []
     for burst in _bursts(view, behind.items):

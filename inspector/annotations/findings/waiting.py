@@ -61,7 +61,8 @@ def slow_response(view: View) -> Iterator[Finding]:
     late = [one for one in view.exchanges if one.phases.wait >= NOTICED_NS and one.status not in NO_ANSWER]
     tunnels = {one.flow for one in view.exchanges if one.method == "CONNECT"}  # the other end of TCP is not who answers
     slow = []
-    for exchange in sorted(late, key=lambda one: -one.phases.wait)[:MAX_SLOW]:
+    late.sort(key=lambda one: -one.phases.wait)
+    for exchange in view.first(late, MAX_SLOW, "slow-response", "late responses", lambda one: one.first):
         if exchange.flow not in tunnels and _ordinary(view, exchange):
             proven = _proven(view, exchange, Connection(view.capture, exchange.flow))
             if proven is not None and not _interim(view, exchange):
