@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inspector.cli.common import AsJson, DecodeAs, Files, Keylog, Proto, WithSecrets, opened, seconds, told, write_lines
-from inspector.core.text import printable
+from inspector.core.text import counted, printable
 
 if TYPE_CHECKING:
     from inspector.annotations.story import Step
@@ -73,7 +73,7 @@ def _step(step: Step, base: int, depth: int, opens: bool, all_: bool, width: int
     lead = f"{(step.begun - base) / 1e9:11.6f}  {packets:22} "
     indent = "  " * depth
     hidden = step.steps and not (opens if step.kind == "group" else all_)
-    text = told(printable(step.text), secrets) + (f" [{len(step.steps)} steps; --all tells them]" if hidden else "")
+    text = told(printable(step.text), secrets) + (f" [--all tells {counted(len(step.steps), 'step')}]" if hidden else "")
     lines = textwrap.wrap(text, max(width - len(lead) - len(indent), 30)) or [""]
     yield f"{lead}{indent}{lines[0]}"
     for line in lines[1:]:

@@ -20,7 +20,7 @@ def notes(layer: Layer, found: Finding) -> Iterator[Note]:
     flags, length = int(flags_field.value), int(layer.value("tcp.len", 0))
     if flags & SYN and flags & (FIN | RST):
         why = "No connection begins and ends in one segment: no TCP in use sends this; it is made by hand, for a scan."
-        yield Note(flags_field.span, "impossible flags", why, "RFC 9293, 3.10.7")
+        yield Note(flags_field.span, "impossible flags", why, "RFC 9293, 3.5 and 3.6")
         return
     if not flags & (CONTROL | ACK):
         why = "No flag that means something: every segment after the first SYN carries ACK, so a connection drops this one; a"

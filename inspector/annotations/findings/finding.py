@@ -227,20 +227,24 @@ class View:
             found.setdefault(exchange.flow, []).append(exchange)
         return found
 
+    @cached_property
+    def carrying(self) -> list[int]:
+        """The TCP conversations that carry data."""
+        index = self.capture.index
+        flows: list[int] = np.unique(index.column("flow")[index.column("payload_length") > 0]).tolist()
+        return [flow for flow in flows if flow >= 0 and index.flows.protocol(flow) == TCP]
+
     def connections(self) -> Iterator[Connection]:
-        """Every TCP conversation, one at a time: they are not kept."""
+        """The TCP conversations, one at a time: they are not kept. One segment alone proves nothing to any rule."""
         flows = self.capture.index.flows
-        for flow in range(len(flows)):
-            if flows.protocol(flow) == TCP:
-                yield Connection(self.capture, flow, self.by_flow.get(flow, ()))
+        for flow in np.flatnonzero((flows.protocols == TCP) & (flows.packets.sum(axis=1) > 1)).tolist():
+            yield Connection(self.capture, flow, self.by_flow.get(flow, ()))
 
     def talks(self) -> Iterator[Talk]:
         """What the TCP conversations say that are more than ordinary HTTP/1, one at a time: they are not kept."""
-        own, flows, lengths = self.by_flow, self.capture.index.flows, self.capture.index.column("payload_length")
-        for flow in range(len(flows)):
-            if flows.protocol(flow) != TCP or flow in self._plain:
-                continue
-            if lengths[self.capture.index.flow_packets(flow) - 1].any():
+        own = self.by_flow
+        for flow in self.carrying:
+            if flow not in self._plain:
                 yield Talk(self.capture, flow, own.get(flow, ()))
 
     def first(

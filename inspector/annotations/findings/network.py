@@ -152,7 +152,7 @@ def lookups(view: View) -> Iterator[Finding]:
     """Answers of a resolver that take long, and questions that had to be asked again."""
     index, capture = view.capture.index, view.capture
     flows = index.flows
-    own = [flow for flow in range(len(flows)) if flows.protocol(flow) == UDP and flows.dport(flow) == DNS_PORT]
+    own = np.flatnonzero((flows.protocols == UDP) & (flows.ports()[:, 1] == DNS_PORT)).tolist()
     if not own:
         return
     numbers = np.sort(np.concatenate([index.flow_packets(flow) for flow in own]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from inspector.annotations.findings.finding import TCP, Capture, Finding, View
+from inspector.annotations.findings.finding import Capture, Finding, View
 from inspector.core.layer import Layer, Severity
 from inspector.core.stream import Pdu
 from inspector.protocols.tls.names import ALERTS
@@ -103,9 +103,9 @@ def handshakes(view: View) -> Iterator[Finding]:
 
 def _tls(view: View) -> Iterator[tuple[int, list[Pdu]]]:
     """The flows that speak TLS, with the units of their trees, in packet order."""
-    capture, flows = view.capture, view.capture.index.flows
-    for flow in range(len(flows)):
-        if flows.protocol(flow) == TCP and capture.client_random(flow) is not None:
+    capture = view.capture
+    for flow in view.carrying:
+        if capture.client_random(flow) is not None:
             tree = capture.conversation(flow).tree
             yield flow, [pdu for packet in sorted(tree.pdus) for pdu in tree.pdus[packet]]
 

@@ -141,7 +141,7 @@ def _whose(at: Span, address: bytes, text: str) -> Note:
         why = f"{text} was given by software (the second lowest bit of its first byte says so){by}: virtual machines,"
         why += " containers, private Wi-Fi."
         return Note(at, "locally administered", why, "RFC 9542, 2.1.1", Rank.BACKGROUND)
-    whose = f"are {maker}'s" if maker else "name who made the card, in the IEEE's registry"
+    whose = f"are {maker}'s" if maker else "lead to who made the card, in the IEEE's registry (some makers share them)"
     why = f"The first 24 bits of {text} {whose}."
     return Note(at, "whose address", why, "RFC 9542, 2.1.2", Rank.BACKGROUND)
 
