@@ -36,6 +36,7 @@ class Merged(Source):
         self._members = [_Member(number, source) for number, source in enumerate(members)]
         self._same: dict[Interface, list[int]] = {}  # the numbers of interfaces that are alike in everything
         self._count = 0
+        self._whole, self._given = self.size, 0.0  # bytes of all files, and those that have been given
         for member in self._members:
             self._collect(member)
 
@@ -45,7 +46,7 @@ class Merged(Source):
 
     def share(self, offset: int) -> float:
         """How much of all files has been given, whatever the place."""
-        return sum(member.done * member.source.size for member in self._members) / max(self.size, 1)
+        return self._given / max(self._whole, 1)
 
     def file(self, offset: int) -> str:
         return self._members[offset >> SHIFT].source.name
@@ -66,9 +67,15 @@ class Merged(Source):
         return self._members[offset >> SHIFT].source.near(offset & (1 << SHIFT) - 1, size)
 
     def batches(self) -> Iterator[Batch]:
-        while running := [member for member in self._members if self._filled(member)]:
+        waiting = sorted((member for member in self._members if self._filled(member)), key=_Member.begins, reverse=True)
+        running: list[_Member] = []  # in the order of the files; those of a ring have their turn one after the other
+        while running or waiting:
             # Up to the earliest of the last packets at hand nothing can come in between any more.
-            last = min(running, key=lambda member: int(member.keys[-1]))
+            last = min(running or waiting[-1:], key=_Member.reaches)
+            while waiting and waiting[-1].begins() <= last.reaches():
+                running.append(waiting.pop())
+                last = min(last, running[-1], key=_Member.reaches)
+            running.sort(key=lambda member: member.number)
             bound = int(last.keys[-1])
             parts: list[tuple[_Member, slice]] = []
             for member in running:
@@ -79,18 +86,25 @@ class Merged(Source):
                     parts.append((member, rows))
                     member.given = rows.stop
             yield self._joined(parts)
+            together = len(running)
+            running = [member for member in running if self._filled(member, together)]
         self._tell_damage()
 
-    def _filled(self, member: _Member) -> bool:
-        """There is a packet of this file at hand that has not been given."""
+    def _filled(self, member: _Member, together: int = 1) -> bool:
+        """There is a packet of this file at hand that has not been given. together: files that are read side by side."""
         if member.ended or member.given < len(member.keys):
             return not member.ended
         if member.begun:
-            together = sum(one.begun and not one.ended for one in self._members) or 1
             member.source.window = max(WINDOW // together, LEAST)
         more = member.fill()
         self._collect(member)
+        if not more:
+            self._advance(member, 1.0)
         return more
+
+    def _advance(self, member: _Member, done: float) -> None:
+        self._given += (done - member.done) * member.source.size
+        member.done = done
 
     def _collect(self, member: _Member) -> None:
         """Take over what a file has told since: interfaces, names, secrets, comments of sections, statistics."""
@@ -132,7 +146,7 @@ class Merged(Source):
             windows.append(batch.window[low : min(high + MARGIN, len(batch.window))])
             keys.append(member.keys[rows])
             at += len(windows[-1])
-            member.done = member.source.share(int(batch.offset[rows.stop - 1]))
+            self._advance(member, member.source.share(int(batch.offset[rows.stop - 1])))
         if len(parts) == 1:
             order = np.arange(len(keys[0]))
             found, window = columns[0], windows[0]
@@ -207,6 +221,14 @@ class _Member:
         source.window = FIRST
         self._batches = source.batches()
 
+    def begins(self) -> tuple[int, int]:
+        """When the turn of the first packet at hand comes, before or behind those of other files."""
+        return int(self.keys[0]), self.number
+
+    def reaches(self) -> tuple[int, int]:
+        """When the turn of the last packet at hand comes."""
+        return int(self.keys[-1]), self.number
+
     def fill(self) -> bool:
         """Get the next packets; false where there are none."""
         self.begun = self.batch is not None
@@ -215,7 +237,7 @@ class _Member:
         self.batch = next(self._batches, None)
         self.given = 0
         if self.batch is None:
-            self.keys, self.ended, self.done = self.keys[:0], True, 1.0
+            self.keys, self.ended = self.keys[:0], True
             return False
         self.keys = np.maximum.accumulate(np.concatenate([before, self.batch.time_ns]))[len(before) :]
         self.reached = int(self.batch.offset[-1] + self.batch.captured[-1])
