@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from inspector.annotations.patterns import Confidence
+from inspector.annotations.patterns import Confidence, patterns, series, state
 from inspector.session import open_session
 from tests.annotations.net import CLIENT, PROXY, SERVER, Net
 
@@ -214,4 +215,17 @@ def test_a_pool_is_sure_where_one_client_is_proven(tmp_path: Path) -> None:
 def test_no_credentials_are_told(tmp_path: Path) -> None:
     session = pool(True).session(tmp_path)
     assert not any("abc" in text for pattern in session.patterns() for text in (*pattern.evidence, *pattern.counter))
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("capture", "module", "limit"), [("cookie-session", state, "MAX_HEADS"), ("short-polling", series, "MAX_BODIES")]
+)
+def test_what_was_not_looked_at_is_told(
+    capture: str, module: ModuleType, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, told = open_session(capture), "only the first 3 of"
+    assert not any(told in words for one in patterns(session) for words in one.counter)
+    monkeypatch.setattr(module, limit, 3)
+    assert any(told in words for one in patterns(session) for words in one.counter)
     session.close()

@@ -18,6 +18,7 @@ from inspector.annotations.patterns.pattern import (
     Pattern,
     Scene,
     cost,
+    only,
     pattern,
 )
 from inspector.core.text import counted
@@ -143,7 +144,7 @@ def hops(scene: Scene) -> Iterator[Pattern]:
         marked = sum(_marked(scene, *pair) for pair in pairs[:MAX_HOPS])
         apart = a[0] != b[0]  # the inner client is the outer server and not the outer client: it asks for another
         evidence = [f"{counted(len(pairs), 'request')} came again on a second connection, begun and ended within the first"]
-        counter = []
+        counter = only(MAX_HOPS, len(pairs), "request")
         if marked:
             evidence.append(f"{marked} of them bring a header that a proxy adds or passes on")
         if apart:

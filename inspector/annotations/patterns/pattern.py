@@ -80,6 +80,11 @@ class Scene(NamedTuple):
         return client, server, int(flows.dport(exchange.flow))
 
 
+def only(most: int, total: int, noun: str) -> list[str]:
+    """Where not all was looked at: how much of it was."""
+    return [f"only the first {most:,} of {counted(total, noun)} were looked at"] if total > most else []
+
+
 def cost(
     exchanges: Sequence[Exchange], wasted: float | None = None, delay: int | None = None, instead: str = ""
 ) -> Cost:

@@ -18,6 +18,7 @@ from inspector.annotations.patterns.pattern import (
     Pattern,
     Scene,
     cost,
+    only,
     pattern,
 )
 from inspector.core.text import counted
@@ -139,7 +140,7 @@ def _broadcast(scene: Scene, own: Sequence[Exchange]) -> Iterator[tuple[Pattern,
         delays += [first - at for at, words in sent[low:high] if words in content]
     exchanges = [by_number[number] for number in receivers]
     evidence = [f"{len(shared)} messages reached {len(receivers)} receivers within {milliseconds(TOGETHER_NS)} of each other"]
-    counter = []
+    counter = only(MAX_ITEMS, sum(len(exchange.items) for exchange in own), "message")
     if delays:
         soonest = milliseconds(min(delays))
         evidence.append(f"{len(delays)} of them hold what one of the clients had sent, {soonest} and more before")

@@ -19,6 +19,7 @@ from inspector.annotations.patterns.pattern import (
     Pattern,
     Scene,
     cost,
+    only,
     pattern,
 )
 from inspector.streams.exchanges import Exchange
@@ -123,7 +124,7 @@ def _short(scene: Scene, own: list[Exchange], periods: list[int], period: int) -
     wasted = sum(empty) / len(empty)
     pages = len({one.target for one in own}) == len(own) and not any(empty)
     evidence = [f"the same request {len(own)} times, answered at once, every {milliseconds(period)} (the median)"]
-    counter = []
+    counter = only(MAX_BODIES, len(own), "answer")
     if wasted:
         evidence.append(f"{sum(empty)} of {len(empty)} answers brought nothing new")
     if spread <= REGULAR:
@@ -161,7 +162,7 @@ def _long(scene: Scene, own: list[Exchange], waits: list[int], gap: int) -> Patt
     evidence = [
         f"{len(own)} requests, answered after {milliseconds(int(median(waits)))} (the median), the next one sent at once"
     ]
-    counter = []
+    counter = only(MAX_BODIES, len(own), "answer")
     if capped and max(blank) >= LONG_NS:
         evidence.append(f"{len(capped)} answers without content after {milliseconds(max(blank))}: a time-out of the server")
     if sooner:

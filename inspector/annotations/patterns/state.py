@@ -13,6 +13,7 @@ from inspector.annotations.patterns.pattern import (
     Pattern,
     Scene,
     cost,
+    only,
     pattern,
 )
 from inspector.core.text import counted
@@ -24,7 +25,8 @@ BOUND = ("ntlm", "negotiate")  # schemes that sign a connection in, not a reques
 
 def states(scene: Scene) -> Iterator[Pattern]:
     """What the heads of the first exchanges say."""
-    looked = [one for one in scene.exchanges if one.request is not None][:MAX_HEADS]
+    asked_all = [one for one in scene.exchanges if one.request is not None]
+    looked, part = asked_all[:MAX_HEADS], only(MAX_HEADS, len(asked_all), "request")
     prepare(scene.capture, looked)
     given: dict[tuple[bytes, str, str], Exchange] = {}
     cookies: dict[tuple[bytes, str], list[Exchange]] = {}
@@ -50,17 +52,17 @@ def states(scene: Scene) -> Iterator[Pattern]:
                         given[client, name, content] = exchange
     for (_, name), own in cookies.items():
         evidence = [f"the server gave the cookie {name}, and {counted(len(own) - 1, 'request')} brought it back unchanged"]
-        counter = ["what it names may be in the server, or all of it in the cookie: the bytes do not say"]
+        counter = ["what it names may be in the server, or all of it in the cookie: the bytes do not say", *part]
         yield pattern(COOKIE_SESSION, Confidence.HIGH, own, evidence, counter, cost(own))
     for (_, scheme, _), own in tokens.items():
         if len(own) > 1:
             evidence = [f"{len(own)} requests bring the same credentials ({scheme}): each can be judged by itself"]
-            yield pattern(TOKEN, Confidence.HIGH if scheme == "bearer" else Confidence.MEDIUM, own, evidence, (), cost(own))
+            yield pattern(TOKEN, Confidence.HIGH if scheme == "bearer" else Confidence.MEDIUM, own, evidence, part, cost(own))
     if bound:
         sockets = sum(one.protocol == "WebSocket" for one in bound)
         known = f"{counted(sockets, 'WebSocket')}: no frame says whose it is, the connection that it comes on does"
         what = known if sockets else "the connection is signed in, not each request"
-        yield pattern(CONNECTION_BOUND, Confidence.HIGH if sockets else Confidence.MEDIUM, bound, [what], (), cost(bound))
+        yield pattern(CONNECTION_BOUND, Confidence.HIGH if sockets else Confidence.MEDIUM, bound, [what], part, cost(bound))
 
 
 def _pairs(text: str, mark: str) -> Iterator[tuple[str, str]]:
