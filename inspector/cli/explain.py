@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH = 120  # columns where the output is no terminal
 SHOWN = 80  # steps of a story whose connections are told one by one without being asked
+MOST = 1000  # steps that are told without being asked for all: more than anybody reads
 MAX_RANGES = 22  # characters of packet numbers beside a sentence
 
 
@@ -60,8 +61,10 @@ def as_text(session: Session, steps: list[Step], opened: bool, width: int, secre
     yield f"{'time':>11}  {'packets':22} what happens"
     few = sum(1 + len(one.steps) for one in steps) <= SHOWN
     base = session.time_of(1)
-    for one in steps:
+    for one in steps if opened else steps[:MOST]:
         yield from _step(one, base, 0, opened or few, opened, width, secrets)
+    if len(steps) > MOST and not opened:
+        yield f"{'':11}  {'':22} {counted(len(steps) - MOST, 'more step')}: --all tells them"
 
 
 def _step(step: Step, base: int, depth: int, opens: bool, all_: bool, width: int, secrets: bool) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from inspector.annotations.story import Step, ranges
+from inspector.cli import explain
 from inspector.cli.explain import WIDTH, as_text
 from inspector.session import open_session
 from inspector.sources.bundled import bundled
@@ -203,4 +204,13 @@ def test_the_ends_of_datagrams(client: str, server: str, words: str, tmp_path: P
     net.udp(0, client, server, (5_000, 6_000), b"what is this")
     session = net.session(tmp_path)
     assert words in " ".join(step.text for step in session.story())
+    session.close()
+
+
+def test_a_very_long_story_is_told_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "MOST", 3)
+    session = open_session("http-get")
+    steps = session.story()
+    assert list(as_text(session, steps, False, WIDTH))[-1].endswith(f"{len(steps) - 3} more steps: --all tells them")
+    assert not any("more steps" in line for line in as_text(session, steps, True, WIDTH))
     session.close()
