@@ -214,7 +214,8 @@ class Session:
             self.index.build(tell)
         with self._lock:
             self.conversations.forget()
-            self._gathering.forget()
+            if "_gathering" in self.__dict__:  # else nobody has asked for exchanges: to make it imports every protocol
+                self._gathering.forget()
             self._exchanges = None
             self.complete, self.conversations.growing = True, False
         self.progress = 1.0

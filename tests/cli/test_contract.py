@@ -59,11 +59,16 @@ def test_version_comes_before_anything_heavy() -> None:
     assert not {"typer", "numpy", "textual", "scapy", "dpkt", "cryptography", "lark"} & set(loaded.split())
 
 
-def test_the_parser_of_filters_is_loaded_only_for_a_filter() -> None:
-    for arguments, wanted in ((["show", SSE, "-n", "1"], False), (["show", SSE, "-n", "1", "-Y", "tcp"], True)):
-        code = f"import sys; from inspector.cli import app; app({arguments!r}); print('lark' in sys.modules)"
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert found.stdout.splitlines()[-1] == str(wanted)
+@pytest.mark.parametrize(("module", "arguments", "wanted"), [
+    ("lark", ["show", SSE, "-n", "1"], False),
+    ("lark", ["show", SSE, "-n", "1", "-Y", "tcp"], True),
+    ("inspector.protocols", ["flows", "http-get-lo"], False),  # no packet of it is dissected
+    ("inspector.protocols", ["flows", "http-get"], True),  # ARP is
+])  # fmt: skip
+def test_what_takes_long_to_load_is_loaded_where_it_is_needed(module: str, arguments: list[str], wanted: bool) -> None:
+    code = f"import sys; from inspector.cli import app; app({arguments!r}); print({module!r} in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == str(wanted)
 
 
 @pytest.mark.parametrize("command", ON_A_FILE)
