@@ -104,8 +104,10 @@ def test_what_is_sealed_opens(wire: Callable[[bytes], tuple[list[tuple[int, byte
 
 
 def test_what_was_found_is_mended() -> None:
-    for path in sorted(fuzz.CRASHERS.glob("*-*")):
-        fuzz.again(path)
+    found = sorted(fuzz.CRASHERS.glob("*-*"))
+    assert found
+    for path in found:
+        fuzz.again(path)  # raises what it finds
 
 
 def test_a_bug_is_kept_for_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import lz4.frame
 import zstandard
 
 from fuzzing import tls
+from fuzzing.pieces import join
 from fuzzing.targets import CODINGS, MEDIA, SPEAKERS, WORDS, kept, registered
 
 if TYPE_CHECKING:
@@ -30,16 +31,11 @@ SEEDS = {  # of what no capture holds, or holds only inside others: (direction, 
 }
 
 
-def pieces(said: list[tuple[int, bytes]]) -> bytes:
-    """As a stream's target reads them."""
-    return b"".join(bytes([direction]) + len(data).to_bytes(2, "big") + data for direction, data in said)
-
-
 def seeds(target: str) -> Iterator[bytes]:
     """What the vectors and the bundled captures hold for a target, small pieces of it."""
     kind, _, wanted = target.partition(":")
     if wanted in SEEDS:
-        yield pieces(SEEDS[wanted])
+        yield join(SEEDS[wanted])
     elif kind in OWN:
         yield from OWN[kind]()
     else:
@@ -77,10 +73,10 @@ def _streams(session: Session, wanted: str) -> Iterator[bytes]:
         if wanted in spoken[:1] or wanted in LINES:
             rows = [row for row in session.conversations.segments(flow, 60).rows() if row.length]
             words = [(row.direction, session.conversations.payload(row.packet).read()) for row in rows]
-            yield pieces(words)[:MAX_SIZE]
+            yield join(words)[:MAX_SIZE]
         elif wanted in spoken and spoken[0] == "tls":
             chunks = islice(follow(session, Stream("tls", number)), 60)
-            yield pieces([(1 - chunk.from_client, chunk.data) for chunk in chunks])[:MAX_SIZE]
+            yield join([(1 - chunk.from_client, chunk.data) for chunk in chunks])[:MAX_SIZE]
 
 
 def _talks(wanted: str) -> Iterator[bytes]:
@@ -90,7 +86,7 @@ def _talks(wanted: str) -> Iterator[bytes]:
     found = registered().protocols[wanted]
     for name, (words, port) in talks().items():
         if port in found.keys.get("tcp.port", ()) or wanted.endswith(name):
-            yield pieces(list(words))
+            yield join(list(words))
 
 
 def _other_formats(session: Session, number: int) -> Iterator[bytes]:
@@ -151,7 +147,7 @@ def _growing() -> Iterator[bytes]:
 
 def _sealed() -> Iterator[bytes]:
     yield from tls.seeds([one for name in ("http", "http2") for one in _captured("stream", name)])
-    yield from tls.seeds([pieces(SEEDS["sse"])])
+    yield from tls.seeds([join(SEEDS["sse"])])
 
 
 def _filters() -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from unsafe import Sink
 
 from fuzzing import tls
+from fuzzing.pieces import split
 
 if TYPE_CHECKING:
     from inspector.core.secrecy import Keys
@@ -70,15 +71,6 @@ PRELUDES = {
     ),
 }
 WRAPPED = {"grpc": data_frame}  # what its pieces are carried in
-
-
-def said(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The pieces of an input: by whom (and whether bytes before it are lost), and what."""
-    at = 0
-    while at + 3 <= len(data):
-        size = int.from_bytes(data[at + 1 : at + 3], "big")
-        yield data[at], data[at + 3 : at + 3 + size]
-        at += 3 + size
 
 
 def targets() -> dict[str, Target]:
@@ -217,7 +209,7 @@ def stream(protocol: str) -> Target:
     def run(data: bytes) -> None:
         around, *opening = PRELUDES.get(protocol, (protocol,))
         wrap = WRAPPED.get(protocol, bytes)
-        words = [*enumerate(opening), *((how, wrap(piece)) for how, piece in said(data))]
+        words = [*enumerate(opening), *((how, wrap(piece)) for how, piece in split(data))]
         converse(words, registered(around))
 
     return run
@@ -346,7 +338,7 @@ def views(data: bytes) -> None:
     name = SPEAKERS[data[0] % len(SPEAKERS)]
     around, *opening = PRELUDES.get(name, (name,))
     wrap = WRAPPED.get(name, bytes)
-    words = [*enumerate(opening), *((how, wrap(piece)) for how, piece in said(data[2:]))]
+    words = [*enumerate(opening), *((how, wrap(piece)) for how, piece in split(data[2:]))]
     with tempfile.NamedTemporaryFile(suffix=".pcap") as made:
         made.write(b"".join(_capture(words, PORTS[around])))
         made.flush()

@@ -7,12 +7,14 @@ settled; then come pieces, each behind three bytes: how (the bits below) and its
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.hazmat.decrepit.ciphers import algorithms as decrepit
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
+
+from fuzzing.pieces import join, split
 
 if TYPE_CHECKING:
     from inspector.core.secrecy import Keys
@@ -78,7 +80,7 @@ def way(suites: tuple[int, ...], data: bytes) -> Way:
 
 def chosen(*pieces: tuple[int, bytes], suite: int = 0, how: int = 0) -> bytes:
     """An input: what the fuzzer starts from."""
-    return bytes((suite, how)) + b"".join(bytes((bits,)) + len(data).to_bytes(2, "big") + data for bits, data in pieces)
+    return bytes((suite, how)) + join(pieces)
 
 
 def aead(cipher: str, tag: int, key: bytes) -> Any:
@@ -87,12 +89,14 @@ def aead(cipher: str, tag: int, key: bytes) -> Any:
     return AESGCM(key) if cipher.endswith("GCM") else AESCCM(key, tag_length=tag)
 
 
-def pieces(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 2
-    while at + 3 <= len(data):
-        size = int.from_bytes(data[at + 1 : at + 3], "big")
-        yield data[at], data[at + 3 : at + 3 + size]
-        at += 3 + size
+def records(data: bytes, sealers: Sequence[Sealer13] | Sequence[Sealer12], padding: int) -> Iterator[Said]:
+    """The pieces of an input behind its first two bytes, in records. sealers: of the client and of the server; padding: of the
+    records that are padded."""
+    for how, piece in split(data[2:]):
+        sealer, kind = sealers[how & SERVER], KINDS[(how & KIND) >> 1]
+        yield how & (SERVER | LOST), piece if how & CLEAR else sealer.seal(kind, piece, padding if how & PADDED else 0)
+        if how & CHANGE:
+            sealer.change()
 
 
 # --- TLS 1.3
@@ -152,12 +156,7 @@ def tls13(data: bytes) -> tuple[list[Said], str]:
         said.append((0, sealers[0].seal(22, FINISHED)))
         for sealer in sealers:
             sealer.change()
-    for how, piece in pieces(data):
-        sealer, kind = sealers[how & SERVER], KINDS[(how & KIND) >> 1]
-        said.append((how & (SERVER | LOST), piece if how & CLEAR else sealer.seal(kind, piece, 9 if how & PADDED else 0)))
-        if how & CHANGE:
-            sealer.change()
-    return said, log
+    return [*said, *records(data, sealers, 9)], log
 
 
 # --- TLS 1.0 to 1.2
@@ -238,12 +237,7 @@ def tls12(data: bytes) -> tuple[list[Said], str]:
     said.append((SERVER, record(22, message(4, bytes(4) + sized(b"ticket"))) + record(20, b"\1")))
     if found.open:
         said += [(end, sealer.seal(22, message(20, bytes(12)))) for end, sealer in enumerate(sealers)]
-    for how, piece in pieces(data):
-        sealer, kind = sealers[how & SERVER], KINDS[(how & KIND) >> 1]
-        said.append((how & (SERVER | LOST), piece if how & CLEAR else sealer.seal(kind, piece, 32 if how & PADDED else 0)))
-        if how & CHANGE:
-            sealer.change()
-    return said, log
+    return [*said, *records(data, sealers, 32)], log
 
 
 def keys(log: bytes) -> Keys:
