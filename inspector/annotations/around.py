@@ -15,12 +15,12 @@ from inspector.core.kept import Kept
 from inspector.core.layer import Layer
 from inspector.core.span import Span
 from inspector.dissection.engine import Dissection
+from inspector.index.names import UDP
 
 NEAR = 1000  # packets on either side: at most some seconds, where an answer takes milliseconds
 LOOKED_AT = 64  # packets that are dissected for one
 REMEMBERED = 65_536  # packets of which it is remembered what they ask or answer
 ARP_REQUEST, ARP_REPLY = 1, 2
-UDP = 17
 
 
 class Around(Narrated, Protocol):

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from inspector.core.tcp_flags import ACK, FIN, SYN
 from inspector.index import Index
+from inspector.index.names import TCP
 
-TCP = 6
 HALF, SPACE = 0x80000000, 0xFFFFFFFF  # of the sequence numbers
 LEVELS = 256  # at which single points are told apart: more than a screen has lines
 Ints = npt.NDArray[np.int64]

@@ -16,11 +16,11 @@ from inspector.core.layer import Layer, Note, Rank
 from inspector.core.stream import Pdu
 from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.dissection.engine import Dissection
+from inspector.index.names import TCP
 from inspector.protocols.websocket.websocket import Opcode
 from inspector.streams.exchanges import of_conversation
 from inspector.streams.transports import transports
 
-TCP = 6
 Unit = tuple[str, str, int]  # a unit of a conversation: its protocol, its buffer, where it starts
 SACK_PERMITTED, TIMESTAMPS = 4, 8  # kinds of TCP options (RFC 2018, 2; RFC 7323, 3.2)
 MAX_SHIFT = 14  # of a window (RFC 7323, 2.3)

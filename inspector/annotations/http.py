@@ -8,13 +8,13 @@ from inspector.annotations.around import nearby, said, same
 from inspector.core.layer import Layer
 from inspector.core.span import Span
 from inspector.dissection.engine import Dissection
+from inspector.index.names import TCP
 from inspector.streams.exchanges import nearest, of_conversation
 
 if TYPE_CHECKING:
     from inspector.session import Session
 
 PARTNERS = ("http.response_in", "http.request_in", "http2.response_in", "http2.request_in")  # the other half of an exchange
-TCP = 6
 
 
 def body(result: Dissection) -> Span | None:

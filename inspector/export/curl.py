@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from inspector.export import redaction
 from inspector.export.messages import message
+from inspector.index.names import TCP
 from inspector.streams.exchanges import Exchange, nearest, of_conversation
 
 if TYPE_CHECKING:
     from inspector.session import Session
 
-TCP = 6
 MAX_BODY = 8192  # octets of a body that fit a command line people can still read
 # curl makes these itself; repeating them would contradict what it sends.
 OWN = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"})

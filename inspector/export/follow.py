@@ -11,13 +11,13 @@ from inspector.core.errors import InspectError
 from inspector.core.stream import Reader
 from inspector.core.tcp_flags import RST, SYN
 from inspector.export.messages import Message, message
+from inspector.index.names import TCP, UDP
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange, of_conversation
 
 if TYPE_CHECKING:
     from inspector.session import Session
 
-TCP, UDP = 6, 17
 _NAME = re.compile(r"(?:([a-z0-9]+):)?(\d{1,9})(?:\.(\d{1,10}))?")
 
 

@@ -13,6 +13,7 @@ from inspector.core.field import address_text, cell
 from inspector.dissection.engine import Dissection
 from inspector.index.cells import extract
 from inspector.index.columns import SHAPE_IPV4_TCP, SHAPE_IPV6_TCP
+from inspector.index.names import TCP
 from inspector.query.decide import Speakers
 from inspector.streams.plain import Plain
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from inspector.streams.exchanges import Part
 
 BLOCK = 65_536
-TCP = 6
 ETHERNET = 14  # bytes before the network header of a frame without tags
 UNKNOWN, NOTHING = -1, 0  # kinds of messages that a packet completes; see _Messages
 _LINK_CELLS = ["eth.type", "vlan.id"]  # with the shape they tell which layers a packet has below its transport's payload

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from inspector.annotations.findings.finding import MAX_EVIDENCE, Connection, Finding, Phase, milliseconds
+from inspector.annotations.findings.finding import MAX_EVIDENCE, MAX_PATH, Connection, Finding, Phase, milliseconds
 from inspector.core.layer import Severity
 from inspector.core.tcp_flags import ACK, FIN, RST
 from inspector.core.text import counted, printable
@@ -15,7 +15,6 @@ from inspector.streams.exchanges import Exchange, Part
 from inspector.streams.tcp_states import State
 
 MANY_WAITING = 100  # connections whose port pairs a client holds: with 28,000 ports for each server fewer are no trouble
-MAX_PATH = 60  # characters of a path that are told
 REQUEST, BEFORE, RESPONSE, END, IDLE = (
     "within a request", "before a response", "within a response", "at the end of a response", "idle",
 )  # fmt: skip

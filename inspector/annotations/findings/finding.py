@@ -15,15 +15,16 @@ from inspector.core.stream import Pdu
 from inspector.core.tcp_flags import ACK, FIN, RST, SYN
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
+from inspector.index.names import TCP
 from inspector.streams.analysis import Mark
 from inspector.streams.conversation import Conversation
 from inspector.streams.exchanges import Exchange
 from inspector.streams.tcp_layer import Tcp
 
-TCP = 6
 MS = 1_000_000  # nanoseconds
 FAR_NS = 500_000  # a round trip below half a millisecond does not tell which end is near
 FAR_TIMES = 5  # how much longer one half of the handshake must be than the other to say where the capture was made
+MAX_PATH = 60  # characters of a path that are told
 MAX_EVIDENCE = 20  # packets named as evidence; more say nothing new
 Ints = npt.NDArray[np.int64]
 Thing = TypeVar("Thing")

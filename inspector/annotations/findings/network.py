@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, TCP, Finding, View, milliseconds
+from inspector.annotations.findings.finding import MAX_EVIDENCE, MS, Finding, View, milliseconds
 from inspector.core.field import address_text, endpoint_text
 from inspector.core.layer import Layer, Severity
 from inspector.core.tcp_flags import ACK, SYN
 from inspector.dissection.engine import Dissection
 from inspector.index import Index
+from inspector.index.names import TCP
 
 UDP, DNS_PORT = 17, 53
 ICMP, ICMPV6 = 1, 58

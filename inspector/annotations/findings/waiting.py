@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inspector.annotations.findings.finding import FAR_NS, MAX_EVIDENCE, MS, Connection, Finding, View, milliseconds
+from inspector.annotations.findings.finding import FAR_NS, MAX_EVIDENCE, MAX_PATH, MS, Connection, Finding, View, milliseconds
 from inspector.core.layer import Severity
 from inspector.core.tcp_flags import ACK, SYN
 from inspector.core.text import printable
@@ -28,7 +28,6 @@ SLOWEST_TICK_NS = 10 * MS  # of the clocks that fill TCP timestamps in practice;
 AGREES = 0.1  # how far a clock of milliseconds may be from the capture's and still say the same
 COUNTED = 6  # segments of the server on either side whose IP identifications show whether it counts them
 MAX_SLOW = 1_000  # responses that are looked into, the slowest first
-MAX_PATH = 60  # characters of a path that are told
 # What TCP's analysis marks where segments were lost, came late, or are missing in the capture, or a receiver had no room.
 TROUBLE = (
     RESENT | Mark.OUT_OF_ORDER | Mark.LOST_SEGMENT | Mark.ACK_LOST_SEGMENT | Mark.DUPLICATE_ACK

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from inspector.annotations.around import Around
-from inspector.annotations.findings.finding import TCP, Connection
+from inspector.annotations.findings.finding import Connection
 from inspector.annotations.state import application, caches, machines, secure, transport
 from inspector.annotations.state.fact import BOTH, CLIENT, SERVER, Fact
 from inspector.annotations.state.restart import Answer, restart
 from inspector.annotations.story.step import Narrated
 from inspector.annotations.story.transport import Ends
+from inspector.index.names import TCP
 from inspector.streams.exchanges import Exchange, of_conversation
 
 __all__ = ["Answer", "Fact", "State", "state"]

@@ -11,10 +11,10 @@ from inspector.annotations.state.fact import CLIENT, SERVER, Fact
 from inspector.core.field import address_text
 from inspector.core.layer import Layer
 from inspector.core.text import printable
+from inspector.index.names import UDP
 from inspector.streams.facts import DNS_PORTS
 
 LOOKED_AT = 256  # packets that are dissected for one
-UDP = 17
 _TTL = "dns.resp.ttl"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from inspector.annotations.findings.tls import SHORT_RECORD
 from inspector.annotations.story.step import Narrated, Step, duration, listed, sentence, step
 from inspector.annotations.story.transport import Ends
 from inspector.core.field import Field
@@ -19,7 +20,6 @@ from inspector.streams.conversation import Conversation
 
 HELLO, SERVER_HELLO, TICKET, EXTENSIONS, CERTIFICATE, KEY_EXCHANGE, FINISHED = 1, 2, 4, 8, 11, 12, 20
 TLS12, TLS13 = 0x0303, 0x0304
-SHORT_RECORD = 96  # bytes: a header of 5, an IV and a block of 16 each, and a MAC of 48 (AES-CBC, SHA-384): an alert is two
 CLOSE_NOTIFY, WARNING = 0, 1  # an alert, and the level of one after which the connection goes on (RFC 5246, 7.2)
 
 

@@ -9,7 +9,6 @@ from inspector.core.field import address_text, cell, endpoint_text
 from inspector.core.layer import Layer
 from inspector.core.text import counted
 
-UDP = 17
 REQUEST, REPLY = 1, 2  # of ARP
 NAME_ERROR = 3
 SOLICITATION, ADVERTISEMENT = 135, 136

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inspector.annotations.findings.finding import TCP, Connection
+from inspector.annotations.findings.finding import Connection
 from inspector.annotations.story import content, secure, setup, transport
 from inspector.annotations.story.step import Narrated, Step, listed, step
 from inspector.annotations.story.transport import Ends
 from inspector.core.text import counted, printable
+from inspector.index.names import TCP, UDP
 from inspector.streams.exchanges import Exchange
 
-UDP = 17
 SITES_FROM = 8  # connections in a capture: with more, those to one server are grouped
 TOLD_WITHOUT_GROUPS = 20  # lookups and neighbours that are told one by one
 

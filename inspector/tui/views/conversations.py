@@ -16,6 +16,7 @@ from textual.worker import get_current_worker
 
 from inspector.core.field import address_text
 from inspector.core.text import counted, printable
+from inspector.index.names import TCP
 from inspector.session import Session
 from inspector.streams.endings import Endings
 from inspector.streams.tcp_layer import complete, parts
@@ -46,7 +47,6 @@ ENDED, PROCESS = Column("ended", "Ended", 10), Column("process", "Process", 22)
 NARROW = 95  # columns from which on there are cells for how it ended and how long it lasted
 WIDE, WIDER = 130, 140  # columns from which on both ways have their own cells, and the beginning has one
 UNSORTED = ("application", "process")  # they are found out for what is in view only
-TCP = 6
 MAX_FOLLOWED = 20_000  # segments of a conversation that is followed to say in which phase it was closed
 
 

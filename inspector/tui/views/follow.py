@@ -14,6 +14,7 @@ from textual.worker import get_current_worker
 from inspector.core.limits import MAX_FOLLOWED
 from inspector.core.span import Buffer, Frame, trace
 from inspector.core.text import decode, printable
+from inspector.index.names import TCP
 from inspector.session import Session
 from inspector.streams.conversation import Conversation
 from inspector.streams.tcp import TcpBuffer
@@ -21,7 +22,6 @@ from inspector.tui.messages import Copied, GoTo
 from inspector.tui.views.view import NO_FLOW, View, main_flow
 from inspector.tui.widgets.line_list import LineList, Piece
 
-TCP = 6
 GUTTER = 10  # cells in front of a line: the packet, and who speaks
 NARROWEST = 20
 PROBED = 256  # bytes of a turn that show whether it is text

@@ -17,6 +17,7 @@ from inspector.annotations.messages import messages
 from inspector.core.field import endpoint_text
 from inspector.core.stream import Pdu
 from inspector.core.tcp_flags import flag_words
+from inspector.index.names import TCP
 from inspector.session import Session
 from inspector.streams.tcp_layer import MEANINGS, Tcp
 from inspector.tui.cells import fit, right, seconds
@@ -24,7 +25,6 @@ from inspector.tui.messages import GoTo
 from inspector.tui.views.view import NO_FLOW, View, main_flow
 from inspector.tui.widgets.line_list import LineList, Piece
 
-TCP = 6
 KEPT = 2000  # described lines in memory
 PAUSE = 200_000_000  # nanoseconds from which on a pause stands out
 AWAITED = "◆"

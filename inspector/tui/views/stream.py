@@ -16,6 +16,7 @@ from textual.worker import get_current_worker
 
 from inspector.annotations.strata import FRAMES, Strata, Unit, strata
 from inspector.core.span import Frame, Span, trace
+from inspector.index.names import TCP
 from inspector.session import Session
 from inspector.tui.cells import fit
 from inspector.tui.messages import GoTo
@@ -23,7 +24,6 @@ from inspector.tui.views.view import NO_FLOW, View, main_flow
 from inspector.tui.widgets.hex_view import HexView
 from inspector.tui.widgets.strata_map import StrataMap, plain
 
-TCP = 6
 LONG = 5_000  # packets of a conversation from which on reading it takes a while
 LISTED = 6  # units of one level that are named below the picture
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from textual.containers import Vertical
 
+from inspector.index.names import TCP
 from inspector.session import Session
 
-TCP = 6
 NO_FLOW = "no conversation over TCP or UDP in this capture"
 SEARCHED = 1000  # conversations that are looked at for one over TCP
 
